@@ -1,0 +1,1 @@
+"""The command `callboard`. A command loads what it needs when it is called: a reading one must start in the blink of an eye."""

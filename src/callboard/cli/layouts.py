@@ -1,0 +1,92 @@
+"""Which columns each kind of answer has."""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from callboard.cli.output import Column, Layout
+from callboard.wire.native import Endpoint, InstanceState, ServerStatus, ServiceSummary
+
+
+def address(host: str, port: int) -> str:
+    """`host:port` as callers write it; the host alone when there is no port."""
+    shown = f"[{host}]" if ":" in host else host
+    return f"{shown}:{port}" if port else shown
+
+
+def _tags(tags: Iterable[str]) -> str:
+    return ",".join(tags)
+
+
+def _meta(meta: Mapping[str, str]) -> str:
+    return ",".join(f"{key}={value}" for key, value in sorted(meta.items()))
+
+
+def health(instance: InstanceState) -> str:
+    """One word: the phase while it is not serving, else the status."""
+    return instance.status.value if instance.phase == "serving" else instance.phase.value
+
+
+def _checks(instance: InstanceState) -> str:
+    return ",".join(f"{check.id}={check.status.value}" for check in instance.checks)
+
+
+SERVICES: Final = Layout[ServiceSummary](
+    (
+        Column("SERVICE", lambda service: service.name),
+        Column("INSTANCES", lambda service: str(service.instances)),
+        Column("PASSING", lambda service: str(service.passing)),
+        Column("WARNING", lambda service: str(service.warning)),
+        Column("CRITICAL", lambda service: str(service.critical)),
+        Column("MAINTENANCE", lambda service: str(service.maintenance), wide=True),
+        Column("DRAINING", lambda service: str(service.draining), wide=True),
+        Column("NAMESPACE", lambda service: service.namespace, wide=True),
+        Column("TAGS", lambda service: _tags(service.tags)),
+    ),
+    lambda service: service.name,
+)
+
+INSTANCES: Final = Layout[InstanceState](
+    (
+        Column("ID", lambda instance: instance.id),
+        Column("NODE", lambda instance: instance.node),
+        Column("ADDRESS", lambda instance: address(instance.address, instance.port)),
+        Column("STATUS", lambda instance: instance.status.value),
+        Column("PHASE", lambda instance: instance.phase.value),
+        Column("TAGS", lambda instance: _tags(instance.tags)),
+        Column("WEIGHT", lambda instance: f"{instance.weights.passing}/{instance.weights.warning}", wide=True),
+        Column("NAMESPACE", lambda instance: instance.namespace, wide=True),
+        Column("REVISION", lambda instance: str(instance.modified), wide=True),
+        Column("META", lambda instance: _meta(instance.meta), wide=True),
+        Column("CHECKS", _checks, wide=True),
+    ),
+    lambda instance: instance.id,
+)
+
+ENDPOINTS: Final = Layout[Endpoint](
+    (
+        Column("ADDRESS", lambda endpoint: address(endpoint.address, endpoint.port)),
+        Column("ID", lambda endpoint: endpoint.id),
+        Column("NODE", lambda endpoint: endpoint.node),
+        Column("STATUS", lambda endpoint: endpoint.status.value),
+        Column("WEIGHT", lambda endpoint: str(endpoint.weight), wide=True),
+        Column("TAGS", lambda endpoint: _tags(endpoint.tags)),
+    ),
+    lambda endpoint: address(endpoint.address, endpoint.port),
+)
+
+STATUS: Final = Layout[ServerStatus](
+    (
+        Column("MEMBER", lambda status: status.member),
+        Column("READY", lambda status: "yes" if status.ready else "no"),
+        Column("LEADER", lambda status: status.leader),
+        Column("VERSION", lambda status: status.version),
+        Column("REVISION", lambda status: str(status.revision)),
+        Column("SERVICES", lambda status: str(status.services)),
+        Column("INSTANCES", lambda status: str(status.instances)),
+        Column("NODE", lambda status: status.node, wide=True),
+        Column("DATACENTER", lambda status: status.datacenter, wide=True),
+        Column("CHECKS", lambda status: str(status.checks), wide=True),
+        Column("NODES", lambda status: str(status.nodes), wide=True),
+    ),
+    lambda status: status.member,
+)

@@ -1,0 +1,92 @@
+"""The commands that ask once: services, instances, resolve, status."""
+
+import click
+
+from callboard.cli import layouts
+from callboard.cli.asking import Server, reading
+from callboard.cli.exits import NOT_FOUND, UNHEALTHY
+from callboard.cli.output import hint, show
+from callboard.wire.native import Resolution
+
+
+@click.command()
+@reading
+def services(server: Server, form: str) -> None:
+    """List services and how many of their instances pass."""
+    with server.client() as client:
+        answer = client.services(namespace=server.namespace)
+    show(form, answer.services, layouts.SERVICES, answer)
+    if not answer.services:
+        hint("nobody has signed in yet; try: callboard register web --port 8080")
+
+
+@click.command()
+@click.argument("service")
+@click.pass_context
+@reading
+def instances(ctx: click.Context, server: Server, form: str, service: str) -> None:
+    """List the instances of SERVICE with their health. Exit code 3 when there are none."""
+    with server.client() as client:
+        answer = client.instances(service, namespace=server.namespace)
+    show(form, answer.instances, layouts.INSTANCES, answer)
+    if not answer.instances:
+        ctx.exit(_unknown(service))
+
+
+@click.command()
+@click.argument("service")
+@click.option("--tag", "tags", multiple=True, metavar="TAG", help="Only instances with this tag; several times: with all of them.")
+@click.option("--passing-only", is_flag=True, help="Without instances that have a warning.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most so many.")
+@click.pass_context
+@reading
+def resolve(
+    ctx: click.Context,
+    *,
+    server: Server,
+    form: str,
+    service: str,
+    tags: tuple[str, ...],
+    passing_only: bool,
+    limit: int | None,
+) -> None:
+    """Show what a caller of SERVICE would get, and why each other instance is left out.
+
+    `-o name` prints host:port, one a line. Exit code 3 when nobody has signed in, 4 when nobody is fit to be called.
+    """
+    with server.client() as client:
+        answer = client.resolve(service, tags=tags, passing_only=passing_only, limit=limit or 0, namespace=server.namespace)
+    show(form, answer.endpoints, layouts.ENDPOINTS, answer)
+    if form in {"table", "wide"}:
+        _say_why(answer)
+    if not answer.endpoints:
+        ctx.exit(_unfit(service) if answer.considered else _unknown(service))
+
+
+@click.command()
+@click.pass_context
+@reading
+def status(ctx: click.Context, server: Server, form: str) -> None:
+    """Show the server that answers, and what its catalog holds. Exit code 4 when it is not ready."""
+    with server.client() as client:
+        answer = client.status()
+    show(form, (answer,), layouts.STATUS, answer)
+    if not answer.ready:
+        hint(f"{answer.member} is not ready: it has not read its store yet")
+        ctx.exit(UNHEALTHY)
+
+
+def _say_why(answer: Resolution) -> None:
+    for judged in answer.considered:
+        if not judged.kept:
+            hint(f"left out: {judged.id} on {judged.node}: {judged.reason}")
+
+
+def _unknown(service: str) -> int:
+    hint(f"nobody has signed in as {service!r}; `callboard services` lists who has")
+    return NOT_FOUND
+
+
+def _unfit(service: str) -> int:
+    hint(f"nobody is fit to be called as {service!r}; `callboard instances {service} -o wide` shows the checks")
+    return UNHEALTHY

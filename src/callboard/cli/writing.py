@@ -1,0 +1,138 @@
+"""The commands that change something: register, deregister, drain."""
+
+import signal
+import threading
+from typing import Final
+
+import click
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from callboard.cli.asking import Server, connecting
+from callboard.cli.output import emit, hint
+from callboard.cli.values import duration_ms, pairs
+from callboard.client.client import Client
+from callboard.model.errors import InvalidError
+from callboard.wire.native import CheckRequest, Registration, Weights, Written
+
+_INTERVAL_MS: Final = 10_000
+
+
+class _Said(Struct, frozen=True, kw_only=True):
+    """The options of `register`."""
+
+    instance_id: str
+    address: str
+    port: int
+    tags: tuple[str, ...]
+    meta: dict[str, str]
+    weight: int
+    node: str
+    http: tuple[str, ...]
+    tcp: tuple[str, ...]
+    ttl_ms: int
+    interval_ms: int
+    check_timeout_ms: int
+    deregister_after_ms: int
+
+    def checks(self) -> tuple[CheckRequest, ...]:
+        """One for each --ttl, --http and --tcp."""
+        probe = CheckRequest(
+            interval_ms=self.interval_ms or _INTERVAL_MS, timeout_ms=self.check_timeout_ms, deregister_after_ms=self.deregister_after_ms
+        )
+        ttl = CheckRequest(ttl_ms=self.ttl_ms, deregister_after_ms=self.deregister_after_ms)
+        return (
+            *((ttl,) if self.ttl_ms else ()),
+            *(replace(probe, http=url) for url in self.http),
+            *(replace(probe, tcp=place) for place in self.tcp),
+        )
+
+    def registration(self, service: str, namespace: str) -> Registration:
+        """All of it. Raises `InvalidError` for options that need another."""
+        checks = self.checks()
+        if not checks and (self.interval_ms or self.check_timeout_ms or self.deregister_after_ms):
+            raise InvalidError("--interval, --check-timeout, --deregister-after", "say how a check is asked; add --http, --tcp or --ttl")
+        return Registration(
+            service=service,
+            id=self.instance_id,
+            namespace=namespace,
+            node=self.node,
+            address=self.address,
+            port=self.port,
+            tags=self.tags,
+            meta=self.meta,
+            weights=Weights(passing=self.weight),
+            checks=checks,
+            replace_checks=True,
+        )
+
+
+@click.command()
+@click.argument("service")
+@click.option("--id", "instance_id", default="", metavar="ID", help="The instance's id; the service's name when it is not said.")
+@click.option("--address", default="", metavar="HOST", help="Where it is called; this machine when it is not said.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="The port it is called at.")
+@click.option("--tag", "tags", multiple=True, metavar="TAG", help="A tag; several times for several.")
+@click.option("--meta", multiple=True, metavar="KEY=VALUE", callback=pairs, help="Something to know about it; several times.")
+@click.option("--weight", type=click.IntRange(1, 65535), default=1, help="Its share of calls, relative to the others (1).")
+@click.option("--node", default="", metavar="NAME", help="The node it runs on; the caller's when it is not said.")
+@click.option("--http", multiple=True, metavar="URL", help="A check: the server asks this URL, and 2xx passes.")
+@click.option("--tcp", multiple=True, metavar="HOST:PORT", help="A check: the server opens a connection.")
+@click.option("--ttl", "ttl_ms", callback=duration_ms, metavar="DURATION", help="A check: a heartbeat must come at least so often.")
+@click.option("--interval", "interval_ms", callback=duration_ms, metavar="DURATION", help="How often --http and --tcp are asked (10s).")
+@click.option("--check-timeout", "check_timeout_ms", callback=duration_ms, metavar="DURATION", help="How long they may take (10s).")
+@click.option(
+    "--deregister-after", "deregister_after_ms", callback=duration_ms, metavar="DURATION", help="Sign it out when critical for so long."
+)
+@click.option("--hold", is_flag=True, help="Stay, send heartbeats, and sign out at Ctrl-C or SIGTERM.")
+@connecting
+def register(*, server: Server, service: str, hold: bool, **said: object) -> None:
+    """Sign an instance of SERVICE in. Signing in again with the same id replaces it, with its checks.
+
+    A --ttl check needs heartbeats: add --hold, or send `PUT /api/v1/heartbeat/ID` yourself.
+    """
+    registration = msgspec.convert(said, _Said).registration(service, server.namespace)
+    with server.client() as client:
+        if hold:
+            _hold(client, registration)
+        else:
+            _say("registered", client.put(registration))
+
+
+@click.command()
+@click.argument("instance_id", metavar="ID")
+@click.option("--node", default="", metavar="NAME", help="The node it runs on; needed when several nodes have one of this id.")
+@connecting
+def deregister(server: Server, instance_id: str, node: str) -> None:
+    """Sign the instance ID out, with its checks. Exit code 3 when there is none."""
+    with server.client() as client:
+        _say("deregistered", client.deregister(instance_id, node=node, namespace=server.namespace))
+
+
+@click.command()
+@click.argument("instance_id", metavar="ID")
+@click.option("--node", default="", metavar="NAME", help="The node it runs on; needed when several nodes have one of this id.")
+@click.option("--off", is_flag=True, help="Show it again.")
+@connecting
+def drain(*, server: Server, instance_id: str, node: str, off: bool) -> None:
+    """Hide the instance ID from new callers; who calls it already may finish. Exit code 3 when there is none."""
+    with server.client() as client:
+        turn = client.undrain if off else client.drain
+        _say("serving again" if off else "draining", turn(instance_id, node=node, namespace=server.namespace))
+
+
+def _hold(client: Client, registration: Registration) -> None:
+    """Stay signed in until a signal says to leave."""
+    told = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda _number, _frame: told.set())
+    with client.register(registration) as registered:
+        _say("registered", registered.written)
+        hint("holding; Ctrl-C signs out")
+        told.wait()
+
+
+def _say(what: str, written: Written) -> None:
+    place = f"{written.id} on {written.node}" + ("" if written.namespace == "public" else f" in {written.namespace}")
+    emit(f"{what} {place} (revision {written.revision}{'' if written.changed else ', was so already'})")

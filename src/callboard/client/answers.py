@@ -1,0 +1,52 @@
+"""From a reply to its value, or to the error it means."""
+
+from typing import Final, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from callboard.client.errors import (
+    AmbiguousError,
+    ClientError,
+    DeniedError,
+    InvalidRequestError,
+    NotFoundError,
+    ProblemError,
+    ProtocolError,
+    UnavailableError,
+    UnknownOutcomeError,
+)
+from callboard.client.transport import Reply
+from callboard.wire.native import Problem
+
+S = TypeVar("S", bound=Struct)
+
+_KINDS: Final[dict[int, type[ProblemError]]] = {401: DeniedError, 403: DeniedError, 404: NotFoundError}
+_LATER: Final = 429
+
+
+def value_of(reply: Reply, to: type[S]) -> S:
+    """The body as `to`. Raises the `ClientError` that a refusal means, and `ProtocolError` for what is no answer of /api/v1."""
+    if not 200 <= reply.status < 300:
+        raise error_of(reply)
+    try:
+        return msgspec.json.decode(reply.body, type=to)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ProtocolError(reply.url, str(error)) from None
+
+
+def error_of(reply: Reply) -> ClientError:
+    """What a refusal means. Without a problem document it was not said by /api/v1."""
+    try:
+        problem = msgspec.json.decode(reply.body, type=Problem)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return ProtocolError(reply.url, f"status {reply.status} without a problem document")
+    if problem.code == "unknown_outcome":
+        return UnknownOutcomeError(reply.url, problem.detail)
+    said = (reply.status, problem.code, problem.detail or problem.title, problem.field)
+    if problem.code == "ambiguous":
+        return AmbiguousError(*said)
+    if reply.status >= 500 or reply.status == _LATER:
+        wait = reply.retry_after
+        return UnavailableError(*said, retry_after_s=int(wait) if wait.isascii() and wait.isdigit() else 0)
+    return _KINDS.get(reply.status, InvalidRequestError)(*said)

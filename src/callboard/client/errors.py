@@ -1,0 +1,80 @@
+"""What can go wrong between a client and its servers. The message of each names the next step."""
+
+from typing import ClassVar
+
+from callboard.model.errors import CallboardError
+
+
+class ClientError(CallboardError):
+    """Root of what the client raises, beside `InvalidError` for arguments nobody could send."""
+
+    code: ClassVar[str] = "client"
+
+
+class UnreachableError(ClientError):
+    """No server could be asked; nothing was changed. `reasons` says for each URL why."""
+
+    code: ClassVar[str] = "unreachable"
+
+    def __init__(self, reasons: dict[str, str]) -> None:
+        said = "; ".join(f"{url}: {reason}" for url, reason in reasons.items())
+        super().__init__(f"no server answers ({said}); start one with `callboard serve`, or say where it is with CALLBOARD_URL")
+        self.reasons = reasons
+
+
+class UnknownOutcomeError(ClientError):
+    """A change was sent, and no answer came or none that tells: it was perhaps made."""
+
+    code: ClassVar[str] = "unknown_outcome"
+
+    def __init__(self, url: str, reason: str) -> None:
+        super().__init__(f"{url} did not say how it ended ({reason}): the change was perhaps made; look before you repeat it")
+        self.url = url
+
+
+class ProtocolError(ClientError):
+    """Something answered, but not as /api/v1 does: another program, another version, or a proxy between."""
+
+    code: ClassVar[str] = "protocol"
+
+    def __init__(self, url: str, reason: str) -> None:
+        super().__init__(f"{url} does not answer as a Callboard server does ({reason}); check CALLBOARD_URL")
+        self.url = url
+
+
+class ProblemError(ClientError):
+    """A server refused, and said why (RFC 9457). Those that programs tell apart have classes of their own."""
+
+    code: ClassVar[str] = "problem"
+
+    def __init__(self, status: int, code: str, detail: str, field: str = "") -> None:
+        super().__init__(detail)
+        self.status = status
+        self.problem_code = code
+        """Stable, for programs: `unknown_instance`, `invalid` ..."""
+        self.field = field
+        """The parameter or body field that is meant; may be empty."""
+
+
+class InvalidRequestError(ProblemError):
+    """400, 413 and the rest of 4xx: the request will not be accepted as it is."""
+
+
+class DeniedError(ProblemError):
+    """401 or 403: not with this token."""
+
+
+class NotFoundError(ProblemError):
+    """404: there is no such thing."""
+
+
+class AmbiguousError(ProblemError):
+    """409: several nodes have an instance of this id; name one."""
+
+
+class UnavailableError(ProblemError):
+    """429, 503 and other 5xx: not now. `retry_after_s` is the server's wish, 0 when it has none."""
+
+    def __init__(self, status: int, code: str, detail: str, field: str = "", retry_after_s: int = 0) -> None:
+        super().__init__(status, code, detail, field)
+        self.retry_after_s = retry_after_s

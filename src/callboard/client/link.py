@@ -1,0 +1,125 @@
+"""One connection to one server. It lives from `connect` until either side closes it."""
+
+import contextlib
+import socket
+import time
+from http.client import HTTPConnection, HTTPException, HTTPResponse
+from typing import Final
+
+from callboard.client.settings import Base
+
+_PIECE_BYTES: Final = 1 << 16
+_TIMEOUT_MIN_S: Final = 0.001
+
+
+class BrokenError(Exception):
+    """It failed after some of the request may have been sent. Never leaves the client."""
+
+
+class Link(HTTPConnection):
+    """An `HTTPConnection` with a deadline for the whole exchange, which keeps hold of its socket.
+
+    `HTTPConnection` hands the socket over with the last answer it expects; to end a read from another thread one must still have it.
+    """
+
+    def __init__(self, base: Base, deadline: float) -> None:
+        super().__init__(base.host, base.port, timeout=_left(deadline))
+        self.base = base
+        self._line: socket.socket | None = None
+
+    def connect(self) -> None:
+        """Open it. Raises `OSError`."""
+        try:
+            super().connect()
+        except UnicodeError as error:
+            raise OSError(f"{self.host!r} is no host name ({error})") from None
+        self._line = self.sock
+
+    def limit(self, seconds: float) -> None:
+        """No single read or write may take longer from now on."""
+        if self._line is not None:
+            self._line.settimeout(seconds)
+
+    def alive(self) -> bool:
+        """Whether it is open, idle, and the server has not closed it meanwhile."""
+        if self.sock is None:
+            return False
+        self.sock.settimeout(0)
+        try:
+            self.sock.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False  # closed, or an answer to nothing
+
+    def send_request(self, method: str, target: str, body: bytes, headers: dict[str, str], deadline: float) -> HTTPResponse:
+        """Send and read the head of the answer. Raises `OSError` when it could not be opened, `BrokenError` after that."""
+        if self.sock is None:
+            self.connect()
+        self.limit(_left(deadline))
+        try:
+            self.request(method, self.base.path + target, body or None, headers)
+            return self.getresponse()
+        except (OSError, HTTPException) as error:
+            raise BrokenError(reason(error)) from None
+
+    def read_body(self, response: HTTPResponse, limit_bytes: int, deadline: float) -> bytes | None:
+        """The rest of the answer; None when it is larger than `limit_bytes`. Raises `BrokenError`."""
+        pieces: list[bytes] = []
+        size = 0
+        try:
+            while piece := response.read1(_PIECE_BYTES):
+                pieces.append(piece)
+                size += len(piece)
+                if size > limit_bytes:
+                    return None
+                self.limit(_left(deadline))
+        except (OSError, HTTPException) as error:
+            raise BrokenError(reason(error)) from None
+        if response.length:
+            raise BrokenError(f"the answer broke off, {response.length} bytes before its end")
+        response.close()  # read1 leaves it open, and the connection waits for that
+        return b"".join(pieces)
+
+    def shut(self) -> None:
+        """Close it; a thread that reads from it gets the end at once."""
+        if self._line is not None:
+            with contextlib.suppress(OSError):
+                self._line.shutdown(socket.SHUT_RDWR)
+        self.close()
+
+
+class Stream:
+    """An answer that does not end: read in pieces by one thread, closed by any."""
+
+    def __init__(self, link: Link, response: HTTPResponse, silence_max_ms: int) -> None:
+        self._link = link
+        self._response = response
+        link.limit(silence_max_ms / 1000)
+
+    def read(self) -> bytes:
+        """The next piece; empty at the end, however it came: closed, broken, or silent for too long."""
+        try:
+            return self._response.read1(_PIECE_BYTES)
+        except (OSError, HTTPException, ValueError, AttributeError):  # the last two: closed by another thread in the middle of a read
+            return b""
+
+    def close(self) -> None:
+        """End it."""
+        self._link.shut()
+        with contextlib.suppress(OSError, ValueError):
+            self._response.close()
+
+
+def reason(error: BaseException) -> str:
+    """Why it failed, in a few words."""
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return str(error) or type(error).__name__
+
+
+def _left(deadline: float) -> float:
+    return max(_TIMEOUT_MIN_S, deadline - time.monotonic())

@@ -1,0 +1,99 @@
+"""What a client is told: where the servers are, who asks, and its limits. Made once; a client keeps it for life."""
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+from callboard.model.errors import InvalidError
+
+DEFAULT_URL: Final = "http://127.0.0.1:8500"
+URL_VARIABLE: Final = "CALLBOARD_URL"
+CONSUL_VARIABLE: Final = "CONSUL_HTTP_ADDR"
+TOKEN_VARIABLE: Final = "CALLBOARD_TOKEN"  # noqa: S105  # the name of a variable, not a token
+URLS_MAX_COUNT: Final = 64
+
+
+class Base(NamedTuple):
+    """A server's base URL, taken apart. `path` has no slash at its end."""
+
+    host: str
+    port: int
+    path: str
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}{self.path}"
+
+
+class ClientSettings(Struct, frozen=True, kw_only=True):
+    """Raises `InvalidError` when a value breaks its rule."""
+
+    urls: tuple[str, ...] = (DEFAULT_URL,)
+    """Servers of one cluster, tried in turn; the one that answered last is asked first."""
+    token: str = ""
+    """Sent as `Authorization: Bearer`, if not empty."""
+    timeout_ms: int = 10_000
+    """For one request, over all servers that are tried."""
+    silence_max_ms: int = 40_000
+    """A watch that hears nothing for so long (the server says `alive` every 15 s) connects again."""
+    answer_max_bytes: int = 256 * 1024 * 1024
+    """Largest answer that is read."""
+    idle_max_count: int = 4
+    """Connections that are kept open between requests."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.urls) <= URLS_MAX_COUNT:
+            raise InvalidError(URL_VARIABLE, f"must name 1 to {URLS_MAX_COUNT} servers, names {len(self.urls)}")
+        for url in self.urls:
+            parse_base(url)
+        if not self.token.isprintable() or not self.token.isascii():
+            raise InvalidError(TOKEN_VARIABLE, "must contain only printable ASCII characters")
+        for name in ("timeout_ms", "silence_max_ms", "answer_max_bytes"):
+            if getattr(self, name) < 1:
+                raise InvalidError(name, "must be at least 1")
+        if self.idle_max_count < 0:
+            raise InvalidError("idle_max_count", "must not be negative")
+
+    @property
+    def bases(self) -> tuple[Base, ...]:
+        """The servers, taken apart."""
+        return tuple(parse_base(url) for url in self.urls)
+
+
+def parse_base(text: str) -> Base:
+    """`http://HOST[:PORT][/PATH]` (without port 80, as in every URL), or `HOST[:PORT]` as Consul's clients write it (without port 8500).
+
+    Raises `InvalidError`.
+    """
+    schemed = "://" in text
+    try:
+        parts = urlsplit(text if schemed else f"http://{text}")
+        port = parts.port
+    except ValueError as error:
+        raise InvalidError("url", f"{text!r} is none ({error}); write http://HOST:PORT") from None
+    if parts.scheme == "https":
+        raise InvalidError("url", f"{text!r}: https is not built yet; write http://HOST:PORT")
+    if parts.scheme != "http" or not parts.hostname or not text.isprintable():
+        raise InvalidError("url", f"{text!r} must be http://HOST:PORT")
+    if parts.query or parts.fragment or parts.username is not None or " " in text:
+        raise InvalidError("url", f"{text!r} must have no user, query, fragment or space; a token goes into {TOKEN_VARIABLE}")
+    default = 80 if schemed else 8500
+    return Base(parts.hostname, default if port is None else port, parts.path.rstrip("/"))
+
+
+def split_urls(text: str) -> tuple[str, ...]:
+    """The servers of a comma list."""
+    return tuple(url.strip() for url in text.split(",") if url.strip())
+
+
+def from_environment(environment: Mapping[str, str], *, urls: tuple[str, ...] = (), timeout_ms: int = 0) -> ClientSettings:
+    """What is said here first; then CALLBOARD_URL, or else CONSUL_HTTP_ADDR; and CALLBOARD_TOKEN. Raises `InvalidError`."""
+    defaults = ClientSettings()
+    named = urls or split_urls(environment.get(URL_VARIABLE) or environment.get(CONSUL_VARIABLE) or "")
+    return ClientSettings(
+        urls=named or defaults.urls,
+        token=environment.get(TOKEN_VARIABLE, ""),
+        timeout_ms=timeout_ms or defaults.timeout_ms,
+    )

@@ -1,0 +1,168 @@
+"""Rows to values and back. A row's value is canonical JSON that starts with its schema number, so that engines stay readable by people.
+
+A schema this program does not know raises `UnreadableRowError`: such a row must never be treated as absent.
+"""
+
+from typing import Final, TypeVar
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import force_setattr
+
+from callboard.model.check import Check
+from callboard.model.errors import StoreError
+from callboard.model.instance import Instance, Node
+from callboard.model.rows import Revision, Row
+
+_SCHEMA: Final = b'{"v":1,'
+_SHARED_MAX_COUNT: Final = 65_536
+_EMPTY: Final[dict[str, str]] = {}
+_EMPTY_TAGGED: Final = Instance(namespace="", service="", node="", id="", nonce="").tagged
+
+
+class Floor(Struct, frozen=True, gc=False):
+    """A topic's index may not fall below `at`."""
+
+    at: Revision
+
+
+class Term(Struct, frozen=True, gc=False):
+    """Written by each new leader before it plans: who leads, and for the how-manieth time someone does."""
+
+    member: str
+    number: int
+
+
+class Epoch(Struct, frozen=True, gc=False):
+    """Names one history of revisions: `store` is made with the first group and never changes; `level` is that of row schemas and rules."""
+
+    store: str
+    level: int = 1
+
+
+class UnreadableRowError(StoreError):
+    """A row of a newer schema, or damaged."""
+
+    code = "unreadable"
+
+    def __init__(self, row: Row, problem: str) -> None:
+        super().__init__(f"row {row.key} cannot be read ({problem}); was it written by a newer program?")
+        self.key = row.key
+
+
+Part = TypeVar("Part")
+
+_encoder: Final = msgspec.json.Encoder()
+_decode_node: Final = msgspec.json.Decoder(Node).decode
+_decode_instance: Final = msgspec.json.Decoder(Instance).decode
+_decode_check: Final = msgspec.json.Decoder(Check).decode
+_decode_floor: Final = msgspec.json.Decoder(Floor).decode
+_decode_epoch: Final = msgspec.json.Decoder(Epoch).decode
+_decode_term: Final = msgspec.json.Decoder(Term).decode
+
+
+def encode(value: Node | Instance | Check | Term | Epoch | Floor) -> bytes:
+    """The row value of `value`; its `modified` must be 0, for that is the row's revision."""
+    body = _encoder.encode(value)
+    return _SCHEMA + body[1:]
+
+
+def _body(row: Row) -> bytes:
+    if not row.value.startswith(_SCHEMA):
+        raise UnreadableRowError(row, "unknown schema")
+    return b"{" + row.value[len(_SCHEMA) :]
+
+
+class Shared:
+    """Equal parts of many rows become one object. Lives as long as its view, and forgets when it is full."""
+
+    __slots__ = ("_parts",)
+
+    def __init__(self) -> None:
+        self._parts: dict[object, object] = {}
+
+    def __call__(self, part: str) -> str:
+        """The one text equal to `part`."""
+        return self._keep(part, part)
+
+    def _keep(self, key: object, part: Part) -> Part:
+        kept = self._parts.setdefault(key, part)
+        if len(self._parts) > _SHARED_MAX_COUNT:
+            # What is still used stays alive through the rows that use it; it is only no longer found here.
+            self._parts.clear()
+        return kept  # type: ignore[return-value]  # equal keys come from equal values of one type
+
+    def mapping(self, part: dict[str, str]) -> dict[str, str]:
+        """The one mapping equal to `part`."""
+        return self._keep(tuple(part.items()), part) if part else _EMPTY
+
+    def value(self, part: Part) -> Part:
+        """The one hashable value equal to `part`."""
+        return self._keep(part, part)
+
+
+def decode_node(row: Row) -> Node:
+    """Raises `UnreadableRowError`."""
+    try:
+        node = _decode_node(_body(row))
+    except msgspec.MsgspecError as error:
+        raise UnreadableRowError(row, str(error)) from error
+    force_setattr(node, "modified", row.revision)
+    return node
+
+
+def decode_instance(row: Row, shared: Shared) -> Instance:
+    """Raises `UnreadableRowError`."""
+    try:
+        value = _decode_instance(_body(row))
+    except msgspec.MsgspecError as error:
+        raise UnreadableRowError(row, str(error)) from error
+    force_setattr(value, "modified", row.revision)
+    force_setattr(value, "namespace", shared(value.namespace))
+    force_setattr(value, "service", shared(value.service))
+    force_setattr(value, "node", shared(value.node))
+    force_setattr(value, "meta", shared.mapping(value.meta))
+    if value.tags:
+        force_setattr(value, "tags", shared.value(value.tags))
+    if not value.tagged:
+        force_setattr(value, "tagged", _EMPTY_TAGGED)
+    return value
+
+
+def decode_check(row: Row, shared: Shared) -> Check:
+    """Raises `UnreadableRowError`."""
+    try:
+        value = _decode_check(_body(row))
+    except msgspec.MsgspecError as error:
+        raise UnreadableRowError(row, str(error)) from error
+    force_setattr(value, "modified", row.revision)
+    force_setattr(value, "namespace", shared(value.namespace))
+    force_setattr(value, "node", shared(value.node))
+    force_setattr(value, "definition", shared.value(value.definition))
+    if value.output:
+        force_setattr(value, "output", shared(value.output))
+    return value
+
+
+def decode_term(row: Row) -> Term:
+    """Raises `UnreadableRowError`."""
+    try:
+        return _decode_term(_body(row))
+    except msgspec.MsgspecError as error:
+        raise UnreadableRowError(row, str(error)) from error
+
+
+def decode_floor(row: Row) -> Floor:
+    """Raises `UnreadableRowError`."""
+    try:
+        return _decode_floor(_body(row))
+    except msgspec.MsgspecError as error:
+        raise UnreadableRowError(row, str(error)) from error
+
+
+def decode_epoch(row: Row) -> Epoch:
+    """Raises `UnreadableRowError`."""
+    try:
+        return _decode_epoch(_body(row))
+    except msgspec.MsgspecError as error:
+        raise UnreadableRowError(row, str(error)) from error

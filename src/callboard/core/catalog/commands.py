@@ -1,0 +1,140 @@
+"""Every write there is, as a value. A command carries all its randomness, so planning it twice gives the same rows.
+
+A command lives from the door that made it to its outcome.
+"""
+
+from msgspec import Struct
+
+from callboard.model.check import CheckSpec, Status
+from callboard.model.errors import InvalidError
+from callboard.model.instance import InstanceSpec, NodeSpec, Phase
+from callboard.model.names import PUBLIC
+from callboard.model.time import Timestamp
+
+
+class Target(Struct, frozen=True, gc=False):
+    """An instance or check by its id: on `node` first; with `anywhere`, else on the only node that has it."""
+
+    node: str
+    id: str
+    namespace: str = PUBLIC
+    anywhere: bool = False
+
+
+class Attached(Struct, frozen=True, gc=False):
+    """A check and the id of the instance on the same node that it belongs to; empty for a check of the node."""
+
+    instance: str
+    check: CheckSpec
+
+
+class Register(Struct, frozen=True, gc=False, kw_only=True):
+    """Make or replace a node, an instance on it, and checks, together.
+
+    Identical parts are left alone. A check that is there keeps its status, unless `set_status`. With `replace_checks` the checks of the
+    instance that are not named go. `update_node` False leaves a node that is there as it is. `namespace` is that of the instance, and of
+    an instance that is only named by a check.
+    """
+
+    nonce: str
+    node: NodeSpec
+    instance: InstanceSpec | None = None
+    checks: tuple[Attached, ...] = ()
+    namespace: str = PUBLIC
+    set_status: bool = False
+    replace_checks: bool = False
+    update_node: bool = True
+
+    def __post_init__(self) -> None:
+        if self.instance is not None and self.instance.namespace != self.namespace:
+            raise InvalidError("namespace", f"{self.namespace!r} is not that of the instance, {self.instance.namespace!r}")
+
+
+class RegisterCheck(Struct, frozen=True, gc=False, kw_only=True):
+    """Make or replace a check of an instance that is found by `instance`, or, without it, of `node`."""
+
+    nonce: str
+    node: NodeSpec
+    check: CheckSpec
+    instance: Target | None = None
+
+
+class DeregisterInstance(Struct, frozen=True, gc=False):
+    """Remove an instance and its checks; an implicit node goes with its last instance and check."""
+
+    target: Target
+
+
+class DeregisterCheck(Struct, frozen=True, gc=False):
+    """Remove a check."""
+
+    target: Target
+
+
+class DeregisterNode(Struct, frozen=True, gc=False):
+    """Remove a node with everything on it."""
+
+    node: str
+
+
+class ReportCheck(Struct, frozen=True, gc=False, kw_only=True):
+    """A check's new answer. Without `nonce` it is pushed by a client and only for TTL checks; with it, it is a probe's result and
+    counts only for that incarnation of the check."""
+
+    target: Target
+    status: Status
+    output: str | None = None
+    """None keeps the last output."""
+    nonce: str = ""
+
+
+class ExpireTtl(Struct, frozen=True, gc=False):
+    """The time limit of this incarnation of a TTL check ran out."""
+
+    target: Target
+    nonce: str
+
+
+class Reap(Struct, frozen=True, gc=False):
+    """This incarnation of a check has been critical since `turned`, for so long that its instance is to go."""
+
+    target: Target
+    nonce: str
+    turned: Timestamp
+
+
+class SetMaintenance(Struct, frozen=True, gc=False, kw_only=True):
+    """Take an instance, or with `instance` None the whole node, out of service or back."""
+
+    nonce: str
+    node: NodeSpec
+    enable: bool
+    instance: Target | None = None
+    reason: str = ""
+
+
+class SetPhase(Struct, frozen=True, gc=False):
+    """Move an instance through its life: starting, serving, draining."""
+
+    target: Target
+    phase: Phase
+
+
+class OpenTerm(Struct, frozen=True, gc=False, kw_only=True):
+    """A new leader's first command: its term, and the server's own entry in the catalog."""
+
+    nonce: str
+    member: str
+    itself: Register
+
+
+class SweepFloors(Struct, frozen=True, gc=False):
+    """Fold the oldest floors into the global one until at most `keep` are left."""
+
+    keep: int
+
+
+Command = (
+    Register | RegisterCheck | DeregisterInstance | DeregisterCheck | DeregisterNode
+    | ReportCheck | ExpireTtl | Reap | SetMaintenance | SetPhase | OpenTerm | SweepFloors
+)  # fmt: skip

@@ -1,0 +1,203 @@
+"""What one command may read while it is planned, and what it wants to change. A draft lives for one plan.
+
+Every row that leaves a topic raises that topic's floor in the same draft, so that no index ever falls: removing a row says so by itself,
+and so does an instance that changes its service, and a check that changes its instance.
+"""
+
+from collections.abc import Iterator
+
+from msgspec.structs import replace
+
+from callboard.core.catalog.codec import Epoch, Floor, Term, encode
+from callboard.core.catalog.overlay import Overlay, Value
+from callboard.core.catalog.view import View
+from callboard.model.check import Check
+from callboard.model.instance import Instance, Node
+from callboard.model.rows import GLOBAL_FLOOR, META_EPOCH, META_TERM, ZERO, Key, Revision, Row, check_key, floor_key, instance_key, node_key
+from callboard.model.topics import NODES, Topic, checks_topic, node_health_topic, node_topic, service_topic, services_topic
+
+
+class Draft:
+    """Reads go through the command's own changes, then the overlay, then the view."""
+
+    def __init__(self, view: View, overlay: Overlay, revision: Revision) -> None:
+        self.view = view
+        self.overlay = overlay
+        self.revision = revision
+        """The revision the command gets if it changes something."""
+        self._values: dict[Key, Value | None] = {}
+        self._rows: dict[Key, Row | None] = {}
+        self._global_floor = ZERO
+
+    @property
+    def rows(self) -> dict[Key, Row | None]:
+        """What the command changes; empty when nothing."""
+        return self._rows
+
+    def accept(self) -> None:
+        """Make the changes part of the overlay."""
+        overlay = self.overlay
+        for key, value in self._values.items():
+            overlay.put(key, value, self.revision)
+        for key in self._rows:
+            if key.startswith("f/"):
+                overlay.floors[key] = self.revision
+        overlay.global_floor = max(overlay.global_floor, self.global_floor)
+
+    # -- reading
+
+    def node(self, node: str) -> Node | None:
+        """A node by its name in lower case."""
+        planned, value = self._planned(node_key(node))
+        if planned:
+            return value if isinstance(value, Node) else None
+        return self.view.nodes.get(node)
+
+    def instance(self, namespace: str, node: str, instance: str) -> Instance | None:
+        """An instance by its identity."""
+        planned, value = self._planned(instance_key(namespace, node, instance))
+        if planned:
+            return value if isinstance(value, Instance) else None
+        placed = self.view.placed(namespace, node, instance)
+        return placed.instance if placed is not None else None
+
+    def check(self, namespace: str, node: str, check: str) -> Check | None:
+        """A check by its identity."""
+        planned, value = self._planned(check_key(namespace, node, check))
+        if planned:
+            return value if isinstance(value, Check) else None
+        return self.view.check(namespace, node, check)
+
+    def _planned(self, key: Key) -> tuple[bool, Value | None]:
+        """Whether a row is to change, by this command or an earlier one, and to what."""
+        if key in self._values:
+            return True, self._values[key]
+        entry = self.overlay.entries.get(key)
+        return entry is not None, entry.value if entry is not None else None
+
+    def checks_of(self, namespace: str, node: str, instance: str) -> list[Check]:
+        """The checks of an instance, by id."""
+        placed = self.view.placed(namespace, node, instance)
+        found = {check.id for check in placed.checks} if placed is not None else set()
+        found.update(check.id for check in self.overlay.checks_of(namespace, node, instance))
+        found.update(value.id for value in self._values.values() if isinstance(value, Check))
+        checks = (self.check(namespace, node, check) for check in sorted(found))
+        return [check for check in checks if check is not None and check.instance == instance]
+
+    def contents(self, node: str) -> tuple[list[Instance], list[Check]]:
+        """Everything on a node, in every namespace."""
+        found = list(self._on_node(node))
+        return [value for value in found if isinstance(value, Instance)], [value for value in found if isinstance(value, Check)]
+
+    def occupied(self, node: str) -> bool:
+        """Whether anything is on a node. One that goes with many others must not look at all of them each time."""
+        in_view = sum(len(space.by_node.get(node, ())) + len(space.holders.get(node, ())) for space in self.view.spaces.values())
+        if in_view > self.overlay.gone_count(node) + len(self._values):
+            return True
+        return next(self._on_node(node), None) is not None
+
+    def _on_node(self, node: str) -> Iterator[Instance | Check]:
+        mine, entries = self._values, self.overlay.entries
+        yield from (value for value in mine.values() if isinstance(value, Instance | Check) and value.node == node)
+        yield from (value for key, value in self.overlay.on_node(node) if key not in mine)
+        for namespace, space in self.view.spaces.items():
+            for instance_id, placed in space.by_node.get(node, {}).items():
+                key = instance_key(namespace, node, instance_id)
+                if key not in mine and key not in entries:
+                    yield placed.instance
+            for check_id in space.holders.get(node, {}):
+                key = check_key(namespace, node, check_id)
+                check = self.view.check(namespace, node, check_id)
+                if check is not None and key not in mine and key not in entries:
+                    yield check
+
+    # -- changing
+
+    def put_node(self, node: Node) -> None:
+        """Make or replace a node."""
+        self._put(node_key(node.name.lower()), node)
+
+    def put_instance(self, instance: Instance) -> None:
+        """Make or replace an instance."""
+        before = self.instance(instance.namespace, instance.node, instance.id)
+        if before is not None and before.service != instance.service:
+            self._raise(service_topic(before.namespace, before.service))
+        place = instance.namespace, instance.node, instance.id
+        if before is not None and shown_with_checks(before) != shown_with_checks(instance) and self.checks_of(*place):
+            self._raise(checks_topic(instance.namespace))
+        self._put(instance_key(*place), instance)
+
+    def put_check(self, check: Check) -> None:
+        """Make or replace a check."""
+        before = self.check(check.namespace, check.node, check.id)
+        if before is not None and before.instance != check.instance:
+            self._leaves_holder(before)
+        self._put(check_key(check.namespace, check.node, check.id), check)
+
+    def remove_node(self, node: Node) -> None:
+        """Remove the row of a node; what is on it must go first."""
+        name = node.name.lower()
+        self._raise(NODES, node_topic(name), node_health_topic(name))
+        self._remove(node_key(name))
+
+    def remove_instance(self, instance: Instance) -> None:
+        """Remove an instance and its checks."""
+        for check in self.checks_of(instance.namespace, instance.node, instance.id):
+            self.remove_check(check)
+        self._raise(
+            service_topic(instance.namespace, instance.service), node_topic(instance.node), services_topic(instance.namespace)
+        )  # fmt: skip
+        self._remove(instance_key(instance.namespace, instance.node, instance.id))
+
+    def remove_check(self, check: Check) -> None:
+        """Remove a check."""
+        self._leaves_holder(check)
+        self._raise(checks_topic(check.namespace), node_topic(check.node))
+        self._remove(check_key(check.namespace, check.node, check.id))
+
+    def put_term(self, term: Term) -> None:
+        """Say who leads."""
+        self._rows[META_TERM] = Row(META_TERM, encode(term), self.revision)
+
+    @property
+    def global_floor(self) -> Revision:
+        """The floor of every topic, as this command and the planned ones leave it."""
+        return max(self._global_floor, self.overlay.global_floor, self.view.global_floor)
+
+    def put_epoch(self, epoch: Epoch) -> None:
+        """Name the history."""
+        self._rows[META_EPOCH] = Row(META_EPOCH, encode(epoch), self.revision)
+
+    def sweep_floor(self, topic: str, revision: Revision) -> None:
+        """Delete a floor, and raise the global one to its revision: that may only rise, also while an earlier sweep is not durable."""
+        self._global_floor = max(self.global_floor, revision)
+        self._rows[floor_key(topic)] = None
+        self._rows[GLOBAL_FLOOR] = Row(GLOBAL_FLOOR, encode(Floor(self._global_floor)), self.revision)
+
+    def _leaves_holder(self, check: Check) -> None:
+        if not check.instance:
+            self._raise(node_health_topic(check.node))
+            return
+        holder = self.instance(check.namespace, check.node, check.instance)
+        if holder is not None:
+            self._raise(service_topic(holder.namespace, holder.service))
+
+    def _raise(self, *topics: Topic) -> None:
+        for topic in topics:
+            key = floor_key(topic)
+            self._rows[key] = Row(key, encode(Floor(self.revision)), self.revision)
+
+    def _put(self, key: Key, value: Value) -> None:
+        if value.modified:
+            value = replace(value, modified=ZERO)
+        self._values[key] = value
+        self._rows[key] = Row(key, encode(value), self.revision)
+
+    def _remove(self, key: Key) -> None:
+        self._values[key] = None
+        self._rows[key] = None
+
+
+def shown_with_checks(instance: Instance) -> tuple[str, tuple[str, ...]]:
+    """What lists of checks show of the instance a check belongs to: a change of it is a change of those lists."""
+    return instance.service, instance.tags

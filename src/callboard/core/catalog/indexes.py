@@ -1,0 +1,51 @@
+"""Topic indexes: the highest revision of the rows an answer is derived from, of its floors, and of the global floor.
+
+Computed from rows alone, so they are the same on every member and after every reload, and never fall: whatever leaves a topic raises
+that topic's floor in the same group (`core.catalog.draft`). An index is at least 1, for clients take 0 as "no index".
+"""
+
+from callboard.core.catalog.view import View
+from callboard.model.rows import ZERO, Revision
+from callboard.model.topics import Topic, node_health_topic, node_topic, service_topic
+
+
+def service_index(view: View, namespace: str, service: str) -> Revision:
+    """Instances, their checks, and the health of their nodes. A service that does not exist has its own index, its floor."""
+    highest = max(Revision(1), view.global_floor, view.floors.get(service_topic(namespace, service), ZERO))
+    seen = ""
+    for placed in view.of_service(namespace, service).values():
+        instance = placed.instance
+        highest = max(highest, instance.modified)
+        for check in placed.checks:
+            highest = max(highest, check.modified)
+        if instance.node != seen:
+            seen = instance.node
+            highest = max(highest, node_health_index(view, seen))
+    return highest
+
+
+def node_health_index(view: View, node: str) -> Revision:
+    """What a node (lower case) passes on to the services on it: its row, its own checks, and those that left."""
+    highest = view.floors.get(node_health_topic(node), ZERO)
+    if (row := view.nodes.get(node)) is not None:
+        highest = max(highest, row.modified)
+    for check in view.checks_of_node(node).values():
+        highest = max(highest, check.modified)
+    return highest
+
+
+def node_index(view: View, node: str) -> Revision:
+    """A node, its checks, its instances and theirs, and what left it."""
+    node = node.lower()
+    highest = max(Revision(1), view.global_floor, view.floors.get(node_topic(node), ZERO), node_health_index(view, node))
+    for namespace in view.spaces:
+        for placed in view.on_node(namespace, node).values():
+            highest = max(highest, placed.instance.modified)
+            for check in placed.checks:
+                highest = max(highest, check.modified)
+    return highest
+
+
+def table_index(view: View, topic: Topic) -> Revision:
+    """A list: nodes, services of a namespace, checks of a namespace."""
+    return max(Revision(1), view.global_floor, view.floors.get(topic, ZERO), view.tables.get(topic, ZERO))

@@ -1,0 +1,144 @@
+"""Planning of registrations: what is new is made, what differs is replaced, what is identical is left alone."""
+
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from callboard.core.catalog.commands import Attached, Register, RegisterCheck
+from callboard.core.catalog.draft import Draft
+from callboard.core.catalog.finding import find_instance
+from callboard.model.check import Check, CheckSpec, Definition, MaintenanceCheck, clip_output
+from callboard.model.instance import Instance, InstanceSpec, Node, NodeSpec, Phase
+from callboard.model.names import PUBLIC
+from callboard.model.rows import ZERO, Refusal
+from callboard.model.time import Timestamp
+
+
+class Decision(NamedTuple):
+    """What a plan decided: the node it was about, or why it was refused."""
+
+    node: str = ""
+    refusal: Refusal | None = None
+
+
+def refused(refusal: Refusal) -> Decision:
+    """Nothing is to change."""
+    return Decision("", refusal)
+
+
+def register(draft: Draft, command: Register, now: Timestamp) -> Decision:
+    """A node with an instance and checks on it, together or not at all."""
+    node_name = command.node.name.lower()
+    own = command.instance.id if command.instance is not None else None
+    for attached in command.checks:
+        if attached.instance and attached.instance != own and draft.instance(command.namespace, node_name, attached.instance) is None:
+            return refused(Refusal("unknown_instance", attached.instance, f"check {attached.check.id!r} names it"))
+    node = upsert_node(draft, command.node, command.nonce, update=command.update_node)
+    if command.instance is not None:
+        instance = _upsert_instance(draft, command.instance, node_name, command.nonce)
+        if command.replace_checks:
+            _remove_unnamed(draft, instance, command.checks)
+    for attached in command.checks:
+        holder = draft.instance(command.namespace, node_name, attached.instance) if attached.instance else None
+        namespace = holder.namespace if holder is not None else PUBLIC
+        existing = _upsert_check(draft, attached.check, namespace, node_name, holder, node, command.nonce, now)
+        if command.set_status and existing is not None:
+            _set_status(draft, existing, attached.check, now)
+    return Decision(node_name)
+
+
+def register_check(draft: Draft, command: RegisterCheck, now: Timestamp) -> Decision:
+    """A check of an instance that is there, or of the caller's node."""
+    holder: Instance | None = None
+    node_name = command.node.name.lower()
+    if command.instance is not None:
+        found = find_instance(draft, command.instance)
+        if isinstance(found, Refusal):
+            return refused(found)
+        holder, node_name = found, found.node
+        node = draft.node(node_name)
+    else:
+        node = upsert_node(draft, command.node, command.nonce, update=False)
+    if node is None:
+        return refused(Refusal("unknown_node", node_name))
+    namespace = holder.namespace if holder is not None else PUBLIC
+    _upsert_check(draft, command.check, namespace, node_name, holder, node, command.nonce, now)
+    return Decision(node_name)
+
+
+def upsert_node(draft: Draft, spec: NodeSpec, nonce: str, *, update: bool) -> Node:
+    """The node as it is to be; an implicit spec never changes one that is there."""
+    before = draft.node(spec.name.lower())
+    if before is None:
+        node = Node(
+            name=spec.name, address=spec.address, nonce=nonce, id=spec.id, meta=spec.meta, tagged=spec.tagged,
+            implicit=spec.implicit, created=draft.revision,
+        )  # fmt: skip
+    elif spec.implicit or not update:
+        return before
+    else:
+        node = replace(
+            before, address=spec.address, id=spec.id or before.id, meta=spec.meta, tagged=spec.tagged, implicit=False, modified=ZERO
+        )  # fmt: skip
+        if node == replace(before, modified=ZERO):
+            return before
+    draft.put_node(node)
+    return node
+
+
+def _upsert_instance(draft: Draft, spec: InstanceSpec, node: str, nonce: str) -> Instance:
+    before = draft.instance(spec.namespace, node, spec.id)
+    instance = Instance(
+        namespace=spec.namespace, service=spec.service, node=node, id=spec.id,
+        nonce=before.nonce if before is not None else nonce,
+        address=spec.address, port=spec.port, tags=spec.tags, meta=spec.meta, tagged=spec.tagged, weights=spec.weights,
+        enable_tag_override=spec.enable_tag_override, kind=spec.kind,
+        phase=spec.phase or (before.phase if before is not None else Phase.SERVING),
+        created=before.created if before is not None else draft.revision,
+    )  # fmt: skip
+    if before is None or instance != replace(before, modified=ZERO):
+        draft.put_instance(instance)
+    return instance
+
+
+def _upsert_check(  # noqa: PLR0917  # one call with everything a row of a check needs
+    draft: Draft, spec: CheckSpec, namespace: str, node_name: str, holder: Instance | None, node: Node, nonce: str, now: Timestamp
+) -> Check | None:
+    """Make or replace a check; answers the one that was there. Its status and output stay, and its incarnation while it is asked alike."""
+    before = draft.check(namespace, node_name, spec.id)
+    instance, parent = (holder.id, holder.nonce) if holder is not None else ("", node.nonce)
+    # A maintenance check is no answer to a question: whoever takes over its id starts from its own status.
+    kept = before if before is not None and _is_maintenance(before.definition) is _is_maintenance(spec.definition) else None
+    same = before is not None and (before.instance, before.parent, before.definition) == (instance, parent, spec.definition)
+    check = Check(
+        namespace=namespace, node=node_name, id=spec.id, definition=spec.definition, name=spec.name, instance=instance, parent=parent,
+        notes=spec.notes,
+        status=kept.status if kept is not None else spec.status,
+        output=kept.output if kept is not None else clip_output(spec.output),
+        nonce=before.nonce if before is not None and same else nonce,
+        turned=kept.turned if kept is not None else now,
+        created=before.created if before is not None else draft.revision,
+    )  # fmt: skip
+    if before is None or check != replace(before, modified=ZERO):
+        draft.put_check(check)
+    return before
+
+
+def _set_status(draft: Draft, before: Check, spec: CheckSpec, now: Timestamp) -> None:
+    """The caller's word on status and output replaces that of a check that was there."""
+    check = draft.check(before.namespace, before.node, before.id) or before
+    output = clip_output(spec.output)
+    if (check.status, check.output) != (spec.status, output):
+        turned = now if check.status != spec.status else check.turned
+        draft.put_check(replace(check, status=spec.status, output=output, turned=turned, modified=ZERO))
+
+
+def _remove_unnamed(draft: Draft, instance: Instance, named: tuple[Attached, ...]) -> None:
+    keep = {attached.check.id for attached in named}
+    for check in draft.checks_of(instance.namespace, instance.node, instance.id):
+        if check.id not in keep and not _is_maintenance(check.definition):
+            draft.remove_check(check)
+
+
+def _is_maintenance(definition: Definition) -> bool:
+    return isinstance(definition, MaintenanceCheck)

@@ -1,0 +1,97 @@
+"""The view: a member's picture of the live rows at one revision, with the indexes that queries need.
+
+It is a pure function of the rows: folding groups one by one and loading all rows at once give the same view, indexes of topics included.
+Values in it are replaced, never mutated, so what a query took stays true. It lives as long as the member, or until a reload replaces it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from callboard.core.catalog import codec
+from callboard.model.check import Check
+from callboard.model.instance import Node, Placed
+from callboard.model.rows import ORIGIN, ZERO, Position, Revision
+from callboard.model.topics import Topic
+
+Place = tuple[str, str]
+"""Node (lower case) and instance id."""
+
+_NOTHING: Final[Mapping[str, Placed]] = {}
+_NOBODY: Final[Mapping[Place, Placed]] = {}
+_UNCHECKED: Final[Mapping[str, Check]] = {}
+_HOLDERS: Final[Mapping[str, str]] = {}
+
+
+@dataclass(slots=True)
+class Space:
+    """One namespace: its instances by node and by service, and which instance holds a check id (empty: the node)."""
+
+    by_node: dict[str, dict[str, Placed]] = field(default_factory=dict)
+    by_service: dict[str, dict[Place, Placed]] = field(default_factory=dict)
+    holders: dict[str, dict[str, str]] = field(default_factory=dict)
+
+
+class View:
+    """Read by every door, written only by `core.catalog.fold`."""
+
+    __slots__ = ("epoch", "floors", "global_floor", "node_checks", "nodes", "position", "shared", "spaces", "tables", "term")
+
+    def __init__(self) -> None:
+        self.position: Position = ORIGIN
+        self.nodes: dict[str, Node] = {}
+        self.node_checks: dict[str, dict[str, Check]] = {}
+        """Checks of nodes, all in the public namespace: node, check id, check."""
+        self.spaces: dict[str, Space] = {}
+        self.floors: dict[str, Revision] = {}
+        """By topic: rows have left it up to this revision."""
+        self.global_floor = ZERO
+        self.tables: dict[Topic, Revision] = {}
+        """Highest row revision of each list topic, floors not included."""
+        self.epoch = codec.Epoch("")
+        self.term = codec.Term("", 0)
+        self.shared = codec.Shared()
+
+    @property
+    def revision(self) -> Revision:
+        """Of the last group folded in."""
+        return self.position.revision
+
+    def space(self, namespace: str) -> Space:
+        """The namespace, made when it is new."""
+        if (space := self.spaces.get(namespace)) is None:
+            space = self.spaces[namespace] = Space()
+        return space
+
+    def placed(self, namespace: str, node: str, instance: str) -> Placed | None:
+        """An instance with its checks; `node` in lower case."""
+        return self.on_node(namespace, node).get(instance)
+
+    def on_node(self, namespace: str, node: str) -> Mapping[str, Placed]:
+        """The instances of a namespace on a node, by id."""
+        space = self.spaces.get(namespace)
+        return space.by_node.get(node, _NOTHING) if space is not None else _NOTHING
+
+    def of_service(self, namespace: str, service: str) -> Mapping[Place, Placed]:
+        """The instances of a service, whatever the case of its name."""
+        space = self.spaces.get(namespace)
+        return space.by_service.get(service.lower(), _NOBODY) if space is not None else _NOBODY
+
+    def checks_of_node(self, node: str) -> Mapping[str, Check]:
+        """The checks of the node itself, by id."""
+        return self.node_checks.get(node, _UNCHECKED)
+
+    def holders(self, namespace: str, node: str) -> Mapping[str, str]:
+        """Check ids on a node, and the instance each belongs to (empty: the node itself)."""
+        space = self.spaces.get(namespace)
+        return space.holders.get(node, _HOLDERS) if space is not None else _HOLDERS
+
+    def check(self, namespace: str, node: str, check: str) -> Check | None:
+        """A check by its id."""
+        instance = self.holders(namespace, node).get(check)
+        if instance is None:
+            return None
+        if not instance:
+            return self.checks_of_node(node).get(check)
+        placed = self.placed(namespace, node, instance)
+        return next((c for c in placed.checks if c.id == check), None) if placed is not None else None

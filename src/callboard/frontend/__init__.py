@@ -1,0 +1,1 @@
+"""The doors: one folder for each protocol. No frontend knows another, and none knows the SDK."""

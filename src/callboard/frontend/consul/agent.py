@@ -1,0 +1,152 @@
+"""Services of "the agent", which here is the whole cluster: a call belongs to the caller's own node, and ids are looked up there first."""
+
+from functools import partial
+
+from callboard.core.callers import probe_address
+from callboard.core.catalog.commands import DeregisterInstance, Register, SetMaintenance, Target
+from callboard.core.catalog.indexes import node_index, table_index
+from callboard.core.catalog.queries import instances_on
+from callboard.frontend.consul.blocking import check_agent, flag, wait_of
+from callboard.frontend.consul.door import Caller, Door
+from callboard.frontend.consul.errors import POLICY, ConsulError, bad_request, refusal_answer, text_answer
+from callboard.frontend.consul.finding import find_instance
+from callboard.frontend.consul.translate import Connect, agent_checks, agent_instance
+from callboard.model.names import PUBLIC
+from callboard.model.rows import Refusal
+from callboard.model.topics import node_topic, services_topic
+from callboard.net.http.message import JSON, Answer, Content, Read, Reply, Request, Route
+from callboard.wire.consul_body import SERVICE
+from callboard.wire.consul_go import parse_bool, quote
+from callboard.wire.consul_json import AgentService, encode
+from callboard.wire.url import Query
+
+
+def connect_of(caller: Caller) -> Connect:
+    """Where a check of this caller is dialled: at its own address when it names its own loopback."""
+    return partial(probe_address, peer=caller.peer, local=caller.local)
+
+
+def enable_of(query: Query) -> bool:
+    """The obligatory parameter of maintenance. Raises `ConsulError`."""
+    text = query.get("enable")
+    if text is None:
+        raise bad_request("Missing value for enable")
+    value = parse_bool(text)
+    if value is None:
+        raise bad_request(f"Invalid value for enable: {quote(text)}")
+    return value
+
+
+class AgentServices:
+    """Handlers of `agent/service` and `agent/maintenance`."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+
+    def routes(self) -> tuple[Route, ...]:
+        """This subject's part of the table."""
+        return (
+            Route("GET", "/v1/agent/services", self.services),
+            Route("GET", "/v1/agent/service/", self.service),
+            Route("PUT", "/v1/agent/service/register", self.register),
+            Route("PUT", "/v1/agent/service/deregister/", self.deregister),
+            Route("PUT", "/v1/agent/service/maintenance/", self.maintenance),
+            Route("PUT", "/v1/agent/maintenance", self.node_maintenance),
+        )
+
+    # -- reads
+
+    def services(self, request: Request) -> Reply:
+        """The services on the caller's node, by id, without the server's own."""
+        door, query = self._door, request.query
+        check_agent(query)
+        node, pretty = door.caller(request).key, "pretty" in query
+
+        def render() -> Content:
+            scene, there = door.scene, instances_on(door.view, PUBLIC, node)
+            services = {p.instance.id: scene.agent_service(p.instance) for p in there if not door.is_own_service(node, p.instance.id)}
+            return Content(Answer(200, encode(services, pretty=pretty), JSON, POLICY), node_index(door.view, node))
+
+        return Read(f"{request.path}\n{pretty:d}\n{node}", (node_topic(node),), render)
+
+    def service(self, request: Request) -> Reply:
+        """One service. With the hash a caller has seen, the answer waits until it is another one."""
+        door, query, instance = self._door, request.query, request.rest
+        check_agent(query)
+        node, pretty = door.caller(request).key, "pretty" in query
+        topic = services_topic(PUBLIC)
+        seen = query.get("hash")
+        wait = wait_of(door, query)
+
+        def render() -> Content:
+            try:
+                answer = self._service_answer(self._find(node, instance), pretty=pretty)
+            except ConsulError as error:
+                answer = text_answer(error.status, error.text)
+            return Content(answer, table_index(door.view, topic))
+
+        same = bool(seen) and self._find(node, instance).content_hash == seen
+        after = table_index(door.view, topic) if same else None
+        return Read(f"{request.path}\n{pretty:d}\n{node}", (topic,), render, after=after, wait=wait)
+
+    def _find(self, node: str, instance: str) -> AgentService:
+        """The service as it is shown. Raises `ConsulError`."""
+        found = None if self._door.is_own_service(node, instance) else find_instance(self._door.view, node, instance)
+        if found is None or self._door.is_own_service(found.instance.node, instance):
+            raise ConsulError(404, f"unknown service ID: {instance}")
+        return self._door.scene.hashed_agent_service(found.instance)
+
+    @staticmethod
+    def _service_answer(service: AgentService, *, pretty: bool) -> Answer:
+        hash_field = (b"X-Consul-ContentHash", str(service.content_hash).encode())
+        return Answer(200, encode(service, pretty=pretty), JSON, (*POLICY, hash_field))
+
+    # -- writes
+
+    def register(self, request: Request) -> Reply:
+        """Make or replace a service with its checks on the caller's node."""
+        door, query = self._door, request.query
+        check_agent(query)
+        caller = door.caller(request)
+        body = SERVICE.decode(request.body)
+        instance = agent_instance(body)
+        checks = agent_checks(body, instance.id, connect_of(caller))
+        door.refuse_own(caller.key, instance.id, *(attached.check.id for attached in checks))
+        command = Register(
+            nonce=door.registry.entropy.nonce(), node=caller.node, instance=instance, checks=checks,
+            replace_checks=flag(query, "replace-existing-checks"),
+        )  # fmt: skip
+        return door.submit(command)
+
+    def deregister(self, request: Request) -> Reply:
+        """Remove a service and its checks."""
+        target = self._target(request)
+        return self._unknown(request.rest) if target is None else self._door.submit(DeregisterInstance(target))
+
+    def maintenance(self, request: Request) -> Reply:
+        """Take a service out of service, or back."""
+        if not request.rest:
+            raise bad_request("Missing service ID")
+        enable = enable_of(request.query)
+        target = self._target(request)
+        return self._unknown(request.rest) if target is None else self._set_maintenance(request, target, enable=enable)
+
+    def node_maintenance(self, request: Request) -> Reply:
+        """Take every service of the caller's node out of service, or back."""
+        check_agent(request.query)
+        return self._set_maintenance(request, None, enable=enable_of(request.query))
+
+    def _set_maintenance(self, request: Request, target: Target | None, *, enable: bool) -> Reply:
+        door = self._door
+        return door.submit(SetMaintenance(
+            nonce=door.registry.entropy.nonce(), node=door.caller(request).node, enable=enable, instance=target,
+            reason=request.query.get("reason") or "",
+        ))  # fmt: skip
+
+    def _target(self, request: Request) -> Target | None:
+        check_agent(request.query)
+        return self._door.instance_target(self._door.caller(request), request.rest)
+
+    @staticmethod
+    def _unknown(instance: str) -> Answer:
+        return refusal_answer(Refusal("unknown_instance", instance))

@@ -1,0 +1,192 @@
+"""The catalog: nodes and services as the cluster knows them, and registrations on behalf of any node."""
+
+from collections.abc import Callable
+
+from callboard.core.catalog import queries
+from callboard.core.catalog.commands import Command, DeregisterCheck, DeregisterInstance, DeregisterNode, Register, Target
+from callboard.core.catalog.indexes import node_index, service_index, table_index
+from callboard.core.catalog.view import View
+from callboard.frontend.consul.blocking import check_common, meta_of, options_of, reading
+from callboard.frontend.consul.door import TRUE, Door
+from callboard.frontend.consul.enterprise import check_headers
+from callboard.frontend.consul.errors import POLICY, ConsulError, bad_request, refusal_answer, text_answer
+from callboard.frontend.consul.translate import catalog_checks, catalog_instance, catalog_node, refuse_namespace, refuse_peer
+from callboard.frontend.consul.translate_answers import keeps_meta, keeps_tags, service
+from callboard.model.names import PUBLIC
+from callboard.model.rows import Refusal, Revision
+from callboard.model.topics import NODES, node_topic, service_topic, services_topic
+from callboard.net.http.message import JSON, Answer, Read, Reply, Request, Route
+from callboard.wire import consul_json as json
+from callboard.wire.consul_body import DEREGISTER, REGISTER, DeregisterBody
+
+_ALREADY_GONE = frozenset({"unknown_instance", "unknown_check", "unknown_node"})
+
+
+class Catalog:
+    """Handlers of `catalog`."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+
+    def routes(self) -> tuple[Route, ...]:
+        """This subject's part of the table."""
+        return (
+            Route("GET", "/v1/catalog/datacenters", self.datacenters),
+            Route("GET", "/v1/catalog/nodes", self.nodes),
+            Route("GET", "/v1/catalog/services", self.services),
+            Route("GET", "/v1/catalog/service/", self.service),
+            Route("GET", "/v1/catalog/node/", self.node),
+            Route("GET", "/v1/catalog/node-services/", self.node_services),
+            Route("PUT", "/v1/catalog/register", self.register),
+            Route("PUT", "/v1/catalog/deregister", self.deregister),
+        )
+
+    # -- reads
+
+    def datacenters(self, request: Request) -> Reply:
+        """This one."""
+        options = options_of(self._door, request.query)
+        return Answer(200, json.encode([self._door.registry.settings.datacenter], pretty=options.pretty), JSON, POLICY)
+
+    def nodes(self, request: Request) -> Reply:
+        """Every node, by name."""
+        door, options, meta = self._door, options_of(self._door, request.query), meta_of(request.query)
+        keep = keeps_meta(meta)
+
+        def build() -> list[json.Node]:
+            nodes = door.view.nodes
+            return [door.scene.node(nodes[name]) for name in sorted(nodes) if keep(nodes[name])]
+
+        return reading(request, options, (NODES,), lambda: table_index(door.view, NODES), build, repr(meta))
+
+    def services(self, request: Request) -> Reply:
+        """Names of services, each with the tags of all its instances."""
+        door, options, meta = self._door, options_of(self._door, request.query), meta_of(request.query)
+        topics = (services_topic(PUBLIC), NODES) if meta else (services_topic(PUBLIC),)
+
+        def build() -> dict[str, list[str]]:
+            return _services_on(door.view, meta) if meta else queries.services(door.view, PUBLIC)
+
+        return reading(request, options, topics, lambda: max(table_index(door.view, topic) for topic in topics), build, repr(meta))
+
+    def service(self, request: Request) -> Reply:
+        """The instances of a service, each with its node."""
+        door, query, name = self._door, request.query, request.rest
+        if not name:
+            raise bad_request("Missing service name")
+        options, meta, tags = options_of(door, query), meta_of(query), query.all("tag")
+        keep_node, keep, imported = keeps_meta(meta), keeps_tags(tags), bool(query.get("peer"))
+
+        def build() -> list[json.ServiceNode]:
+            if imported:
+                return []  # there are no peers, so nothing comes from one
+            return [
+                door.scene.service_node(found)
+                for found in queries.instances_of(door.view, PUBLIC, name)
+                if keep(found.instance) and keep_node(found.node)
+            ]
+
+        def index() -> Revision:
+            return service_index(door.view, PUBLIC, name)
+
+        return reading(request, options, (service_topic(PUBLIC, name),), index, build, repr((meta, tags, imported)))
+
+    def node(self, request: Request) -> Reply:
+        """A node and its services by id; null when there is no such node."""
+
+        def build(name: str) -> json.NodeServices | None:
+            scene, node = self._door.scene, self._door.view.nodes.get(name)
+            services = {placed.instance.id: service(placed.instance) for placed in queries.instances_on(self._door.view, PUBLIC, name)}
+            return json.NodeServices(scene.node(node), services) if node is not None else None
+
+        return self._node_reading(request, build)
+
+    def node_services(self, request: Request) -> Reply:
+        """A node and its services in order; both null when there is no such node."""
+
+        def build(name: str) -> json.NodeServiceList:
+            scene, node = self._door.scene, self._door.view.nodes.get(name)
+            if node is None:
+                return json.NodeServiceList(None, None)
+            services = [service(placed.instance) for placed in queries.instances_on(self._door.view, PUBLIC, name)]
+            return json.NodeServiceList(scene.node(node), services)
+
+        return self._node_reading(request, build)
+
+    def _node_reading(self, request: Request, build: Callable[[str], object]) -> Read:
+        door, name = self._door, request.rest.lower()
+        if not name:
+            raise bad_request("Missing node name")
+        options = options_of(door, request.query)
+        return reading(request, options, (node_topic(name),), lambda: node_index(door.view, name), lambda: build(name))
+
+    # -- writes
+
+    def register(self, request: Request) -> Reply:
+        """Make or replace a node with a service and checks on it, as the caller says, status included."""
+        door = self._door
+        self._check_write(request)
+        body = REGISTER.decode(request.body)
+        self._check_datacenter(body.datacenter)
+        refuse_namespace(body.namespace, body.partition)
+        refuse_peer(body.peer_name)
+        key = body.node.lower()
+        known = door.view.nodes.get(key)
+        node = catalog_node(body, known.address if known is not None else "")
+        instance = catalog_instance(body.service) if body.service is not None else None
+        checks = catalog_checks(body, lambda check: door.view.check(PUBLIC, key, check))
+        door.refuse_own(key, instance.id if instance is not None else "", *(attached.check.id for attached in checks))
+        command = Register(
+            nonce=door.registry.entropy.nonce(), node=node, instance=instance, checks=checks, set_status=True,
+            update_node=not body.skip_node_update,
+        )  # fmt: skip
+        return door.submit(command, TRUE, _register_refused)
+
+    def deregister(self, request: Request) -> Reply:
+        """Remove a service, a check, or the whole node; what is gone already is no error."""
+        door = self._door
+        self._check_write(request)
+        body = DEREGISTER.decode(request.body)
+        self._check_datacenter(body.datacenter)
+        refuse_namespace(body.namespace, body.partition)
+        refuse_peer(body.peer_name)
+        if not body.node:
+            raise bad_request("Must provide node")
+        key = body.node.lower()
+        if key == door.home and not body.service_id and not body.check_id:
+            raise bad_request(f"node {body.node!r} is the server's own; name a ServiceID or CheckID on it")
+        door.refuse_own(key, body.service_id, body.check_id)
+        return door.submit(_deregistration(body), TRUE, _deregister_refused)
+
+    def _check_write(self, request: Request) -> None:
+        check_common(request.query, self._door.registry.settings.datacenter)
+        check_headers(request.headers)
+
+    def _check_datacenter(self, datacenter: str) -> None:
+        if datacenter not in {"", self._door.registry.settings.datacenter}:
+            raise ConsulError(500, "No path to datacenter")
+
+
+def _services_on(view: View, meta: list[tuple[str, str]]) -> dict[str, list[str]]:
+    keep = keeps_meta(meta)
+    tags: dict[str, set[str]] = {}
+    for placed in queries.placed_in(view, PUBLIC):
+        if keep(view.nodes[placed.instance.node]):
+            tags.setdefault(placed.instance.service, set()).update(placed.instance.tags)
+    return {name: sorted(tags[name]) for name in sorted(tags)}
+
+
+def _deregistration(body: DeregisterBody) -> Command:
+    if body.service_id:
+        return DeregisterInstance(Target(body.node, body.service_id))
+    if body.check_id:
+        return DeregisterCheck(Target(body.node, body.check_id))
+    return DeregisterNode(body.node)
+
+
+def _register_refused(refusal: Refusal) -> Answer:
+    return text_answer(500, "Missing service registration") if refusal.reason == "unknown_instance" else refusal_answer(refusal)
+
+
+def _deregister_refused(refusal: Refusal) -> Answer:
+    return TRUE if refusal.reason in _ALREADY_GONE else refusal_answer(refusal)

@@ -1,0 +1,36 @@
+"""Where an id is, for reads: on the caller's node first, then on the only node that has it. The same rule as for writes."""
+
+from collections.abc import Collection
+
+from callboard.core.catalog.queries import Found, find
+from callboard.core.catalog.view import View
+from callboard.frontend.consul.errors import ConsulError
+from callboard.model.names import PUBLIC
+from callboard.wire.consul_go import quote
+
+_NODES_NAMED = 5
+
+
+def find_instance(view: View, node: str, instance: str) -> Found | None:
+    """An instance with its checks, None when nobody has the id. Raises `ConsulError` 409 naming the nodes when several others have it."""
+    placed = view.placed(PUBLIC, node, instance)
+    if placed is not None:
+        return find(view, placed)
+    space = view.spaces.get(PUBLIC)
+    nodes = [name for name, there in space.by_node.items() if instance in there] if space is not None else []
+    _refuse_several(f"service id {quote(instance)}", nodes)
+    placed = view.placed(PUBLIC, nodes[0], instance) if nodes else None
+    return find(view, placed) if placed is not None else None
+
+
+def check_holder(view: View, check: str) -> str | None:
+    """The only node (lower case) that has a check of this id; None when nobody or more than one has it."""
+    space = view.spaces.get(PUBLIC)
+    nodes = [name for name, holders in space.holders.items() if check in holders] if space is not None else []
+    return nodes[0] if len(nodes) == 1 else None
+
+
+def _refuse_several(what: str, nodes: Collection[str]) -> None:
+    if len(nodes) > 1:
+        named = ", ".join(sorted(nodes)[:_NODES_NAMED]) + (", ..." if len(nodes) > _NODES_NAMED else "")
+        raise ConsulError(409, f"{what} is on {len(nodes)} nodes ({named}); name one with ?node= or X-Callboard-Node")

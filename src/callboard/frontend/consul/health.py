@@ -1,0 +1,112 @@
+"""Health: the instances of a service with everything their health is derived from, and checks by service, node and state."""
+
+from callboard.core.catalog import queries
+from callboard.core.catalog.indexes import node_index, service_index, table_index
+from callboard.frontend.consul.blocking import flag, meta_of, options_of, reading
+from callboard.frontend.consul.door import Door
+from callboard.frontend.consul.errors import bad_request
+from callboard.frontend.consul.translate_answers import check_of, instance_checks, is_passing, keeps_meta, keeps_tags
+from callboard.model.names import PUBLIC
+from callboard.model.rows import Revision
+from callboard.model.topics import NODES, checks_topic, node_topic, service_topic, services_topic
+from callboard.net.http.message import Reply, Request, Route
+from callboard.wire import consul_json as json
+
+ANY = "any"
+
+
+class Health:
+    """Handlers of `health`."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+
+    def routes(self) -> tuple[Route, ...]:
+        """This subject's part of the table."""
+        return (
+            Route("GET", "/v1/health/service/", self.service),
+            Route("GET", "/v1/health/checks/", self.checks),
+            Route("GET", "/v1/health/node/", self.node),
+            Route("GET", "/v1/health/state/", self.state),
+        )
+
+    def service(self, request: Request) -> Reply:
+        """The instances of a service: the main question of discovery."""
+        door, query, name = self._door, request.query, request.rest
+        if not name:
+            raise bad_request("Missing service name")
+        options, passing, meta, tags = options_of(door, query), flag(query, "passing"), meta_of(query), query.all("tag")
+        keep_node, keep, imported = keeps_meta(meta), keeps_tags(tags), bool(query.get("peer"))
+
+        def build() -> list[json.ServiceHealth]:
+            if imported:
+                return []  # there are no peers, so nothing comes from one
+            return [
+                door.scene.health(found)
+                for found in queries.instances_of(door.view, PUBLIC, name)
+                if keep(found.instance) and keep_node(found.node) and (not passing or is_passing(found))
+            ]
+
+        def index() -> Revision:
+            return service_index(door.view, PUBLIC, name)
+
+        return reading(request, options, (service_topic(PUBLIC, name),), index, build, repr((passing, meta, tags, imported)))
+
+    def checks(self, request: Request) -> Reply:
+        """The checks of a service's instances, without those of their nodes."""
+        door, name = self._door, request.rest
+        if not name:
+            raise bad_request("Missing service name")
+        options, meta = options_of(door, request.query), meta_of(request.query)
+        keep_node = keeps_meta(meta)
+
+        def build() -> list[json.Check]:
+            members = door.view.of_service(PUBLIC, name)
+            out: list[json.Check] = []
+            for place in sorted(members):
+                placed, node = members[place], door.view.nodes[place[0]]
+                if keep_node(node):
+                    out += instance_checks(placed.instance, placed.checks, node.name)
+            return out
+
+        def index() -> Revision:
+            return service_index(door.view, PUBLIC, name)
+
+        return reading(request, options, (service_topic(PUBLIC, name),), index, build, repr(meta))
+
+    def node(self, request: Request) -> Reply:
+        """The checks of a node and of everything on it."""
+        door, name = self._door, request.rest.lower()
+        if not name:
+            raise bad_request("Missing node name")
+        options = options_of(door, request.query)
+
+        def build() -> list[json.Check]:
+            return self._checks_on(name) if name in door.view.nodes else []
+
+        return reading(request, options, (node_topic(name),), lambda: node_index(door.view, name), build)
+
+    def state(self, request: Request) -> Reply:
+        """Every check, or every one in a state."""
+        door, state = self._door, request.rest
+        if not state:
+            raise bad_request("Missing check state")
+        options, meta = options_of(door, request.query), meta_of(request.query)
+        keep_node = keeps_meta(meta)
+        # Checks show name and tags of their service and hide it while it drains, so a change of a service may change the answer.
+        topics = (checks_topic(PUBLIC), services_topic(PUBLIC), *((NODES,) if meta else ()))
+
+        def build() -> list[json.Check]:
+            nodes = door.view.nodes
+            checks = (check for name in sorted(nodes) if keep_node(nodes[name]) for check in self._checks_on(name))
+            return [check for check in checks if state in {ANY, check.status}]
+
+        return reading(request, options, topics, lambda: max(table_index(door.view, topic) for topic in topics), build, repr(meta))
+
+    def _checks_on(self, name: str) -> list[json.Check]:
+        view = self._door.view
+        node = view.nodes[name].name
+        out = [check_of(check, node, None) for check in queries.checks_of_node(view, name)]
+        for placed in queries.instances_on(view, PUBLIC, name):
+            out += instance_checks(placed.instance, placed.checks, node)
+        return out

@@ -1,0 +1,31 @@
+"""Who leads: the first question of nearly every client, and of every script that waits for a server to come up."""
+
+from callboard.frontend.consul.agent_self import server_address
+from callboard.frontend.consul.blocking import check_common
+from callboard.frontend.consul.door import Door
+from callboard.frontend.consul.errors import POLICY
+from callboard.net.http.message import JSON, Answer, Reply, Request, Route
+from callboard.wire.consul_json import encode
+
+
+class Status:
+    """Handlers of `status`. They answer also while the registry is not ready: then nobody leads."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+
+    def routes(self) -> tuple[Route, ...]:
+        """This subject's part of the table."""
+        return (Route("GET", "/v1/status/leader", self.leader), Route("GET", "/v1/status/peers", self.peers))
+
+    def leader(self, request: Request) -> Reply:
+        """The address of the leader; empty while there is none."""
+        return self._answer(request, server_address(self._door) if self._door.registry.ready else "")
+
+    def peers(self, request: Request) -> Reply:
+        """The addresses of the servers."""
+        return self._answer(request, [server_address(self._door)] if self._door.registry.ready else [])
+
+    def _answer(self, request: Request, value: object) -> Answer:
+        check_common(request.query, self._door.registry.settings.datacenter)
+        return Answer(200, encode(value, pretty="pretty" in request.query), JSON, POLICY)

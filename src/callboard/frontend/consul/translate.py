@@ -1,0 +1,226 @@
+"""From Consul's words to ours: definitions of services and checks, and catalog registrations, into what commands are made of. Pure.
+
+What is wrong is told as `InvalidError` with the text Consul has for it; where Consul has none, the text says what to do instead.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from callboard.core.catalog.commands import Attached
+from callboard.core.catalog.planning import NODE_MAINTENANCE, SERVICE_MAINTENANCE
+from callboard.frontend.consul.translate_checks import check_definition
+from callboard.model.check import Check, CheckSpec, Definition, MaintenanceCheck, ManualCheck, Status
+from callboard.model.errors import InvalidError
+from callboard.model.instance import DEFAULT_WEIGHTS, WEIGHT_MAX, InstanceSpec, NodeSpec, TaggedAddress, Weights
+from callboard.wire.consul_body import (
+    AddressBody,
+    CatalogCheckBody,
+    CatalogServiceBody,
+    CheckBody,
+    RegisterBody,
+    ServiceBody,
+    WeightsBody,
+    is_empty,
+)
+
+RESERVED: Final = "_callboard_"
+"""Prefix of the ids of checks that exist only in answers."""
+STATUSES: Final = {"passing": Status.PASSING, "warning": Status.WARNING, "critical": Status.CRITICAL}
+_ANY_ADDRESS: Final = frozenset({"0.0.0.0", "::", "[::]"})  # noqa: S104  # named in order to be refused
+_META_RESERVED: Final = "consul-"
+_UUID_PARTS: Final = [8, 4, 4, 4, 12]
+_HEX: Final = frozenset("0123456789abcdefABCDEF")
+_NO_CHECK: Final = CheckBody()
+Connect = Callable[[str], str]
+"""From the host of a check to the address to dial instead; empty for none."""
+
+
+def invalid(text: str) -> InvalidError:
+    """An error whose whole text is `text`."""
+    return InvalidError("", text)
+
+
+# -- the agent's words
+
+
+def agent_instance(body: ServiceBody) -> InstanceSpec:
+    """A service of the agent. Raises `InvalidError`."""
+    if not body.name:
+        raise invalid("Missing service name")
+    if body.address in _ANY_ADDRESS:
+        raise invalid("Invalid service address")
+    for key in body.meta:
+        if key.startswith(_META_RESERVED):
+            raise invalid(f"Invalid Service Meta: key {key!r} begins with '{_META_RESERVED}', which is reserved for internal use")
+    _refuse_what_is_not_built(body)
+    return InstanceSpec(
+        service=body.name, id=body.id or body.name, address=body.address, port=body.port, tags=body.tags, meta=body.meta,
+        tagged=_tagged(body.tagged_addresses), weights=_weights(body.weights), enable_tag_override=body.enable_tag_override,
+    )  # fmt: skip
+
+
+def agent_checks(body: ServiceBody, instance: str, connect: Connect) -> tuple[Attached, ...]:
+    """The checks in a service of the agent, with the ids and names Consul gives them. Raises `InvalidError`."""
+    checks = list(body.checks)
+    if body.check is not None and body.check != _NO_CHECK:
+        checks.insert(0, body.check)
+    out = []
+    for number, check in enumerate(checks, 1):
+        if check.status and check.status not in STATUSES:
+            raise invalid("Status for checks must 'passing', 'warning', 'critical'")
+        default_id = f"service:{instance}" + (f":{number}" if len(checks) > 1 else "")
+        spec = _agent_spec(check, check.check_id or check.id or default_id, check.name or f"Service '{body.name}' check", connect)
+        out.append(Attached(instance, spec))
+    _refuse_twins(out)
+    return tuple(out)
+
+
+def agent_check(body: CheckBody, connect: Connect) -> CheckSpec:
+    """A check of the agent on its own. Raises `InvalidError`."""
+    if not body.name:
+        raise invalid("Missing check name")
+    if body.status and body.status not in STATUSES:
+        raise invalid("Bad check status")
+    return _agent_spec(body, body.id or body.check_id or body.name, body.name, connect)
+
+
+def _agent_spec(body: CheckBody, check_id: str, name: str, connect: Connect) -> CheckSpec:
+    _refuse_reserved(check_id)
+    refuse_namespace(body.namespace, body.partition)
+    try:
+        definition = check_definition(body, connect)
+        return CheckSpec(id=check_id, name=name, notes=body.notes, definition=definition, status=STATUSES.get(body.status, Status.CRITICAL))
+    except InvalidError as error:
+        raise invalid(f"Invalid check: {error}") from None
+
+
+# -- the catalog's words
+
+
+def catalog_node(body: RegisterBody, known_address: str) -> NodeSpec:
+    """The node of a registration; `known_address` is the address of the one that is there. Raises `InvalidError`."""
+    if not body.node:
+        raise invalid("Must provide node")
+    if body.id and not _is_uuid(body.id):
+        raise invalid(f"Bad node ID: {body.id!r} is not a UUID")
+    if not body.address and not body.skip_node_update:
+        raise invalid("Must provide address if SkipNodeUpdate is not set")
+    address = body.address or known_address
+    if not address:
+        raise invalid(f"Must provide address: node {body.node!r} is not registered yet")
+    return NodeSpec(name=body.node, address=address, id=body.id.lower(), meta=body.node_meta, tagged=body.tagged_addresses)
+
+
+def catalog_instance(body: CatalogServiceBody) -> InstanceSpec:
+    """A service of the catalog. Raises `InvalidError`."""
+    if not body.service:
+        raise invalid("Must provide service name (Service.Service)" + (" when service ID is provided" if body.id else ""))
+    if body.address in _ANY_ADDRESS:
+        raise invalid("Invalid service address")
+    _refuse_what_is_not_built(body)
+    return InstanceSpec(
+        service=body.service, id=body.id or body.service, address=body.address, port=body.port, tags=body.tags, meta=body.meta,
+        tagged=_tagged(body.tagged_addresses), weights=_weights(body.weights), enable_tag_override=body.enable_tag_override,
+    )  # fmt: skip
+
+
+def catalog_checks(body: RegisterBody, existing: Callable[[str], Check | None]) -> tuple[Attached, ...]:
+    """The checks of a catalog registration. What `existing` finds keeps the way it is asked. Raises `InvalidError`."""
+    checks = [*body.checks, *([body.check] if body.check is not None else [])]
+    out = [Attached(check.service_id, _catalog_spec(body.node, check, existing)) for check in checks]
+    _refuse_twins(out)
+    return tuple(out)
+
+
+def _catalog_spec(node: str, body: CatalogCheckBody, existing: Callable[[str], Check | None]) -> CheckSpec:
+    check_id = body.check_id or body.name
+    if not check_id:
+        raise invalid("Must provide check ID or name (Check.CheckID, Check.Name)")
+    _refuse_reserved(check_id)
+    refuse_namespace(body.namespace, body.partition)
+    refuse_peer(body.peer_name)
+    if body.node and body.node.lower() != node.lower():
+        raise invalid(f"check {check_id!r} is of node {body.node!r}, which does not match node {node!r}")
+    if body.status not in {"", *STATUSES}:
+        raise invalid(f"Invalid check status: '{body.status}'")
+    there = existing(check_id)
+    definition = _catalog_definition(check_id, body) if there is None else there.definition
+    status = STATUSES.get(body.status, Status.CRITICAL)
+    if isinstance(definition, MaintenanceCheck):
+        status = Status.MAINTENANCE
+    return CheckSpec(id=check_id, name=body.name, notes=body.notes, definition=definition, status=status, output=body.output)
+
+
+def _catalog_definition(check_id: str, body: CatalogCheckBody) -> Definition:
+    if check_id == NODE_MAINTENANCE or check_id.startswith(SERVICE_MAINTENANCE):
+        return MaintenanceCheck()
+    return ManualCheck(kind=body.type)
+
+
+# -- what both have in common
+
+
+def _tagged(bodies: dict[str, AddressBody]) -> dict[str, TaggedAddress]:
+    return {label: TaggedAddress(body.address, body.port) for label, body in bodies.items()}
+
+
+def _weights(body: WeightsBody | None) -> Weights:
+    if body is None:
+        return DEFAULT_WEIGHTS
+    if body.passing < 1:
+        raise invalid("Invalid Weights: Passing must be greater than 0")
+    if body.warning < 0:
+        raise invalid("Invalid Weights: Warning must be greater or equal than 0")
+    if max(body.passing, body.warning) > WEIGHT_MAX:
+        raise invalid(f"Invalid Weights: DNS Weight must be between 0 and {WEIGHT_MAX}")
+    return Weights(body.passing, body.warning)
+
+
+def _refuse_what_is_not_built(body: ServiceBody | CatalogServiceBody) -> None:
+    refuse_namespace(body.namespace, body.partition)
+    if isinstance(body, CatalogServiceBody):
+        refuse_peer(body.peer_name)
+    unbuilt = {
+        "Kind": body.kind, "Ports": body.ports, "SocketPath": body.socket_path, "Locality": body.locality, "Proxy": body.proxy,
+        "Connect": _wishes(body.connect),
+    }  # fmt: skip
+    for name, value in unbuilt.items():
+        if not is_empty(value):
+            raise invalid(f"{name} is not built yet; leave it out")
+
+
+def _wishes(connect: object) -> object:
+    """What `Connect` asks for; an empty SidecarService asks for one with defaults."""
+    return [item for item in connect.values() if item is not None and item is not False] if isinstance(connect, dict) else connect
+
+
+def refuse_namespace(namespace: str, partition: str) -> None:
+    """Raise `InvalidError` for a namespace or partition that is not the default one."""
+    if namespace not in {"", "default"}:
+        raise invalid('Request decode failed: json: unknown field "Namespace" - Namespaces are a Consul Enterprise feature')
+    if partition not in {"", "default"}:
+        raise invalid('Request decode failed: json: unknown field "Partition" - Partitions are a Consul Enterprise feature')
+
+
+def refuse_peer(name: str) -> None:
+    """Raise `InvalidError` when a peer is named."""
+    if name:
+        raise invalid("cannot register requests with PeerName in them")
+
+
+def _refuse_reserved(check_id: str) -> None:
+    if check_id.startswith(RESERVED):
+        raise invalid(f"Invalid check: ids that begin with {RESERVED} are reserved; choose another for {check_id!r}")
+
+
+def _refuse_twins(checks: Iterable[Attached]) -> None:
+    seen: set[str] = set()
+    for attached in checks:
+        if attached.check.id in seen:
+            raise invalid(f"Invalid check: the id {attached.check.id!r} is given twice")
+        seen.add(attached.check.id)
+
+
+def _is_uuid(text: str) -> bool:
+    parts = text.split("-")
+    return [len(part) for part in parts] == _UUID_PARTS and all(_HEX.issuperset(part) for part in parts)

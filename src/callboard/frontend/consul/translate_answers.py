@@ -1,0 +1,240 @@
+"""From the view to Consul's answers. Pure: a function of view values, made while an answer is rendered.
+
+A phase that takes no traffic (starting, draining) is a critical check of the instance in health answers; it exists nowhere else.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from hashlib import blake2b
+from ipaddress import ip_address
+from typing import Final, NamedTuple
+
+from msgspec import UNSET, Raw, UnsetType
+from msgspec.structs import replace
+
+from callboard.core.catalog.queries import Found
+from callboard.frontend.consul.translate import RESERVED
+from callboard.model.check import Check, HttpCheck, MaintenanceCheck, ManualCheck, ProbeDefinition, Status, TcpCheck, TtlCheck
+from callboard.model.instance import Instance, Node, Phase
+from callboard.wire import consul_json as json
+from callboard.wire.consul_go import format_duration
+
+_WORDS: Final = {
+    Status.PASSING: "passing", Status.WARNING: "warning", Status.CRITICAL: "critical", Status.MAINTENANCE: "critical",
+}  # fmt: skip
+_IPV4: Final = re.compile(r"(?:(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])(?:\.(?!$)|$)){4}")
+_FIRST_WEIGHTS: Final = json.Weights(1, 1)
+
+
+class _Shown(NamedTuple):
+    """A node's row, how it is shown, and that as JSON."""
+
+    row: Node
+    node: json.Node
+    encoded: Raw
+
+
+class Scene:
+    """Answers of one server: its data centre, its own node, and nodes as they were last shown, for most answers show the same ones.
+
+    It lives as long as the server. A node is put together again when its row is another one; all are forgotten when there are too many.
+    """
+
+    __slots__ = ("_datacenter", "_home", "_nodes", "_nodes_max_count")
+
+    def __init__(self, datacenter: str, home: str, nodes_max_count: int) -> None:
+        """`home` is the server's own node, in lower case."""
+        self._datacenter = datacenter
+        self._home = home
+        self._nodes_max_count = nodes_max_count
+        self._nodes: dict[str, _Shown] = {}
+
+    def node(self, node: Node) -> json.Node:
+        """A node."""
+        return self._shown(node).node
+
+    def _shown(self, node: Node) -> _Shown:
+        known = self._nodes.get(node.name)
+        if known is None or known.row is not node:
+            if len(self._nodes) >= self._nodes_max_count:
+                self._nodes.clear()
+            made = self._make_node(node)
+            known = self._nodes[node.name] = _Shown(node, made, Raw(json.encode(made)))
+        return known
+
+    def _make_node(self, node: Node) -> json.Node:
+        agent = node.implicit or node.name.lower() == self._home
+        return json.Node(
+            id=node_id(node) if agent else node.id, node=node.name, address=node.address, datacenter=self._datacenter,
+            tagged_addresses=node.tagged or (_node_addresses(node.address) if agent else None),
+            meta=node.meta or ({} if agent else None), create_index=node.created, modify_index=node.modified,
+        )  # fmt: skip
+
+    def health(self, found: Found) -> json.ServiceHealth:
+        """An instance with its node and every check that counts for it."""
+        return json.ServiceHealth(self._shown(found.node).encoded, service(found.instance), health_checks(found))
+
+    def service_node(self, found: Found) -> json.ServiceNode:
+        """An instance and its node in one flat object."""
+        node, instance = self.node(found.node), found.instance
+        return json.ServiceNode(
+            id=node.id, node=node.node, address=node.address, datacenter=node.datacenter, tagged_addresses=node.tagged_addresses,
+            node_meta=node.meta, service_kind=instance.kind, service_id=instance.id, service_name=instance.service,
+            service_tags=instance.tags, service_address=instance.address, service_tagged_addresses=_service_addresses(instance),
+            service_weights=_weights(instance), service_meta=instance.meta, service_port=instance.port,
+            service_enable_tag_override=instance.enable_tag_override, create_index=instance.created, modify_index=instance.modified,
+        )  # fmt: skip
+
+    def agent_service(self, instance: Instance) -> json.AgentService:
+        """An instance as its agent shows it."""
+        return json.AgentService(
+            kind=instance.kind or UNSET, id=instance.id, service=instance.service, tags=instance.tags, meta=instance.meta,
+            port=instance.port, address=instance.address, tagged_addresses=_service_addresses(instance), weights=_weights(instance),
+            enable_tag_override=instance.enable_tag_override, datacenter=self._datacenter,
+        )  # fmt: skip
+
+    def hashed_agent_service(self, instance: Instance) -> json.AgentService:
+        """The same with the hash of all that."""
+        plain = self.agent_service(instance)
+        return replace(plain, content_hash=blake2b(json.encode(plain), digest_size=8).hexdigest())
+
+
+def node_id(node: Node) -> str:
+    """The UUID of a node: its own, else one that follows from its incarnation."""
+    if node.id:
+        return node.id
+    digest = blake2b(node.nonce.encode(), digest_size=16).hexdigest()
+    return f"{digest[:8]}-{digest[8:12]}-4{digest[13:16]}-8{digest[17:20]}-{digest[20:]}"
+
+
+def service(instance: Instance) -> json.Service:
+    """An instance as the catalog shows it."""
+    return json.Service(
+        kind=instance.kind or UNSET, id=instance.id, service=instance.service, tags=instance.tags, address=instance.address,
+        tagged_addresses=_service_addresses(instance), meta=instance.meta, port=instance.port or UNSET, weights=_weights(instance),
+        enable_tag_override=instance.enable_tag_override, create_index=instance.created, modify_index=instance.modified,
+    )  # fmt: skip
+
+
+def _weights(instance: Instance) -> json.Weights:
+    weights = instance.weights
+    return _FIRST_WEIGHTS if weights.passing == weights.warning == 1 else json.Weights(weights.passing, weights.warning)
+
+
+def _service_addresses(instance: Instance) -> dict[str, json.TaggedAddress] | UnsetType:
+    """What was tagged, and an IP address under the names Consul's agent gives it; names in order."""
+    version = _ip_version(instance.address)
+    own = json.TaggedAddress(instance.address, instance.port)
+    tagged = {f"lan_ipv{version}": own, f"wan_ipv{version}": own} if version else {}
+    if instance.tagged:
+        tagged.update((label, json.TaggedAddress(address.address, address.port)) for label, address in instance.tagged.items())
+        return dict(sorted(tagged.items()))
+    return tagged or UNSET
+
+
+def _node_addresses(address: str) -> dict[str, str]:
+    version = _ip_version(address)
+    labels = ("lan", f"lan_ipv{version}", "wan", f"wan_ipv{version}") if version else ("lan", "wan")
+    return dict.fromkeys(labels, address)
+
+
+def _ip_version(address: str) -> int:
+    """4 or 6; 0 for a host name or nothing."""
+    if ":" not in address:
+        return 4 if _IPV4.fullmatch(address) else 0
+    try:
+        return ip_address(address).version
+    except ValueError:
+        return 0
+
+
+# -- checks
+
+
+def health_checks(found: Found) -> list[json.Check]:
+    """Every check that counts for an instance, its phase among them."""
+    of_node = [check_of(check, found.node.name, None) for check in found.checks if not check.instance]
+    return of_node + instance_checks(found.instance, [check for check in found.checks if check.instance], found.node.name)
+
+
+def instance_checks(instance: Instance, checks: Iterable[Check], node: str) -> list[json.Check]:
+    """The checks of an instance without those of its node, its phase among them."""
+    out = [check_of(check, node, instance) for check in checks]
+    if instance.phase is not Phase.SERVING:
+        out.append(phase_check(instance, node))
+    return out
+
+
+def check_of(check: Check, node: str, instance: Instance | None) -> json.Check:
+    """A check; `node` as first spelled, `instance` the one it belongs to."""
+    kind, interval, timeout = _asked(check)
+    return json.Check(
+        node=node, check_id=check.id, name=check.name, status=_WORDS[check.status], notes=check.notes, output=check.output,
+        service_id=check.instance, service_name=instance.service if instance is not None else "",
+        service_tags=instance.tags if instance is not None else (), type=kind, interval=interval, timeout=timeout,
+        create_index=check.created, modify_index=check.modified,
+    )  # fmt: skip
+
+
+def _asked(check: Check) -> tuple[str, str, str]:
+    """Type, interval and timeout in Consul's words."""
+    match check.definition:
+        case TtlCheck():
+            return "ttl", "", ""
+        case HttpCheck() as http:
+            return "http", *_spans(http)
+        case TcpCheck() as tcp:
+            return "tcp", *_spans(tcp)
+        case MaintenanceCheck():
+            return "maintenance", "", ""
+        case ManualCheck(kind=kind):
+            return kind, "", ""
+
+
+def _spans(definition: ProbeDefinition) -> tuple[str, str]:
+    return format_duration(definition.interval), format_duration(definition.timeout)
+
+
+def phase_check(instance: Instance, node: str) -> json.Check:
+    """The check that stands for a phase without traffic."""
+    phase = instance.phase.value
+    return json.Check(
+        node=node, check_id=f"{RESERVED}{phase}:{instance.id}", name=f"Service is {phase}", status="critical",
+        notes=f"The instance is {phase}: it takes no new traffic.", output="", service_id=instance.id, service_name=instance.service,
+        service_tags=instance.tags, type="maintenance", interval="", timeout="",
+        create_index=instance.modified, modify_index=instance.modified,
+    )  # fmt: skip
+
+
+def is_passing(found: Found) -> bool:
+    """Whether `?passing` keeps an instance: it takes traffic, and every check passes."""
+    return found.instance.phase is Phase.SERVING and all(check.status is Status.PASSING for check in found.checks)
+
+
+def aggregated(checks: Iterable[json.Check]) -> str:
+    """What checks make together in the agent's words, where maintenance goes over everything."""
+    worst = "passing"
+    for check in checks:
+        if check.type == "maintenance":
+            return "maintenance"
+        if check.status == "critical" or worst == "critical":
+            worst = "critical"
+        elif check.status == "warning":
+            worst = "warning"
+    return worst
+
+
+# -- selections
+
+
+def keeps_tags(wanted: Sequence[str]) -> Callable[[Instance], bool]:
+    """Whether an instance has all of these tags, in any case."""
+    lowered = frozenset(tag.lower() for tag in wanted)
+    if not lowered:
+        return lambda _instance: True
+    return lambda instance: lowered <= {tag.lower() for tag in instance.tags}
+
+
+def keeps_meta(wanted: Sequence[tuple[str, str]]) -> Callable[[Node], bool]:
+    """Whether a node has all of these pairs."""
+    return lambda node: all(node.meta.get(key) == value for key, value in wanted)

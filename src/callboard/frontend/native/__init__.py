@@ -1,0 +1,1 @@
+"""The native API: what the SDK, the command line and the console speak."""

@@ -1,0 +1,151 @@
+"""`/api/v1/heartbeat`, `/api/v1/heartbeats`: signs of life. The one hot write: as a rule it changes a deadline and nothing else.
+
+What is more than that (a check that was critical, a new output) is a turn: a command like any other, and answered when it is durable. A
+check that went between the two went with its instance, as a rule, so the caller is told that this is unknown and registers again.
+"""
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import Final, NamedTuple
+
+from callboard.core.catalog.commands import ReportCheck, Target
+from callboard.frontend.native import asking
+from callboard.frontend.native.answering import Outcomes, json_answer, spelled
+from callboard.frontend.native.asking import Asking
+from callboard.frontend.native.errors import refusal_answer
+from callboard.frontend.native.settings import NativeStats
+from callboard.frontend.native.translate import locate
+from callboard.model import names
+from callboard.model.check import Status, TtlCheck, clip_output
+from callboard.model.errors import InvalidError
+from callboard.model.instance import Instance, Placed
+from callboard.model.rows import Outcome, Refusal, Revision
+from callboard.net.http.message import Answer, Later, Reply, Request, Route
+from callboard.registry.submission import Submission
+from callboard.wire import native, parameters
+from callboard.wire import native_decoding as decoding
+
+_PLAIN: Final = native.Beat()
+
+
+class _Heard(NamedTuple):
+    """An instance that was heard from, and the commands it takes; none when only deadlines moved."""
+
+    instance: Instance
+    turns: list[Submission]
+
+
+class Heartbeats:
+    """Its handlers; lives as long as the server."""
+
+    def __init__(self, ask: Asking, stats: NativeStats) -> None:
+        self._ask = ask
+        self._stats = stats
+
+    def routes(self) -> tuple[Route, ...]:
+        """Its lines of the table."""
+        return (Route("PUT", "/api/v1/heartbeat/", self.one), Route("POST", "/api/v1/heartbeats", self.many))
+
+    def one(self, request: Request) -> Reply:
+        """Renew every TTL check of an instance."""
+        parameters.known_parameters(request.query, asking.WRITE_PARAMETERS)
+        beat = decoding.decode(request.body, native.Beat) if request.body else _PLAIN
+        heard = self._hear(self._ask.target(request), beat)
+        if isinstance(heard, Refusal):
+            return refusal_answer(heard)
+        if not heard.turns:
+            return self._written(heard.instance, self._ask.registry.revision, changed=False)
+        return Later(Outcomes(heard.turns, partial(self._turned, heard.instance)))
+
+    def many(self, request: Request) -> Reply:
+        """Renew the TTL checks of several instances; turns among them go the long way and are waited for."""
+        parameters.known_parameters(request.query, asking.WRITE_PARAMETERS)
+        beats = decoding.decode(request.body, native.Beats).beats
+        limit = self._ask.settings.beats_max_count
+        if len(beats) > limit:
+            raise InvalidError("beats", f"must have at most {limit} entries, has {len(beats)}")
+        heard: list[_Heard] = []
+        unknown: list[native.UnknownBeat] = []
+        for target in self._targets(request, beats):
+            one = self._hear(target, _PLAIN)
+            if isinstance(one, Refusal):
+                unknown.append(self._unknown(target.id, target.namespace, target.node, one))
+            else:
+                heard.append(one)
+        turns = [turn for one in heard for turn in one.turns]
+        if not turns:
+            return json_answer(native.Renewed(len(heard), tuple(unknown)))
+        return Later(Outcomes(turns, partial(self._summary, heard, unknown)))
+
+    def _targets(self, request: Request, beats: Sequence[native.BeatTarget]) -> list[Target]:
+        """Where each beat aims; judged before the first of them counts."""
+        namespace, node = request.query.get(asking.NAMESPACE) or "", request.query.get(asking.NODE)
+        caller = self._ask.caller(request).node.name
+        return [
+            Target(
+                (beat.node or node or caller).lower(), names.name(f"beats[{number}].id", beat.id),
+                names.namespace(beat.namespace or namespace), anywhere=not (beat.node or node),
+            )
+            for number, beat in enumerate(beats)
+        ]  # fmt: skip
+
+    def _hear(self, target: Target, beat: native.Beat) -> _Heard | Refusal:
+        placed = locate(self._ask.view, target)
+        heard = placed if isinstance(placed, Refusal) else self._renew(placed, beat)
+        if isinstance(heard, Refusal):
+            self._stats.heartbeats_unknown += 1
+        else:
+            self._stats.heartbeats += 1
+        return heard
+
+    def _renew(self, placed: Placed, beat: native.Beat) -> _Heard | Refusal:
+        instance, registry = placed.instance, self._ask.registry
+        status = Status(beat.status)
+        turns: list[Submission] = []
+        ttl = False
+        for check in placed.checks:
+            if isinstance(check.definition, TtlCheck):
+                ttl = True
+                kept = check.output if check.status is status else ""
+                output = kept if beat.output is None else clip_output(beat.output)
+                if not registry.beat(instance.namespace, instance.node, check.id, status, output):
+                    target = Target(instance.node, check.id, instance.namespace)
+                    turns.append(registry.submit(ReportCheck(target=target, status=status, output=output)))
+        return _Heard(instance, turns) if ttl else Refusal("not_ttl", instance.id)
+
+    def _written(self, instance: Instance, revision: Revision, *, changed: bool) -> Answer:
+        node = spelled(self._ask.view, instance.node)
+        return json_answer(
+            native.Written(
+                id=instance.id, node=node, namespace=instance.namespace, service=instance.service, revision=revision, changed=changed
+            )
+        )  # fmt: skip
+
+    def _turned(self, instance: Instance, outcomes: Sequence[Outcome]) -> Answer:
+        refusal = _first_refusal(outcomes)
+        if refusal is not None:
+            return refusal_answer(Refusal("unknown_instance", instance.id) if refusal.reason == "unknown_check" else refusal)
+        revision = max(outcome.revision for outcome in outcomes)
+        return self._written(instance, revision, changed=any(outcome.changed for outcome in outcomes))
+
+    def _summary(self, heard: Sequence[_Heard], unknown: list[native.UnknownBeat], outcomes: Sequence[Outcome]) -> Answer:
+        by_command = {outcome.command: outcome for outcome in outcomes}
+        renewed = 0
+        for instance, turns in heard:
+            refusal = _first_refusal(by_command[turn.id] for turn in turns)
+            if refusal is None:
+                renewed += 1
+            elif refusal.reason == "unknown_check":
+                unknown.append(
+                    self._unknown(instance.id, instance.namespace, instance.node, Refusal("unknown_instance", instance.id))
+                )  # fmt: skip
+            else:
+                return refusal_answer(refusal)
+        return json_answer(native.Renewed(renewed, tuple(unknown)))
+
+    def _unknown(self, instance: str, namespace: str, node: str, refusal: Refusal) -> native.UnknownBeat:
+        return native.UnknownBeat(id=instance, namespace=namespace, node=spelled(self._ask.view, node), reason=refusal.reason)
+
+
+def _first_refusal(outcomes: Iterable[Outcome]) -> Refusal | None:
+    return next((outcome.refusal for outcome in outcomes if outcome.refusal is not None), None)

@@ -1,0 +1,77 @@
+"""`/api/v1/services`, `/api/v1/nodes`: what there is."""
+
+from functools import partial
+
+from callboard.core.catalog import queries
+from callboard.core.catalog.indexes import service_index, table_index
+from callboard.core.catalog.view import View
+from callboard.frontend.native import asking, translate
+from callboard.frontend.native.answering import INDEX, json_answer
+from callboard.frontend.native.asking import Asking
+from callboard.model import names
+from callboard.model.names import PUBLIC
+from callboard.model.rows import Revision
+from callboard.model.topics import NODES, Topic, checks_topic, service_topic, services_topic
+from callboard.net.http.message import Content, Read, Reply, Request, Route
+from callboard.wire import native, parameters
+
+
+class Services:
+    """Its handlers; lives as long as the server."""
+
+    def __init__(self, ask: Asking) -> None:
+        self._ask = ask
+
+    def routes(self) -> tuple[Route, ...]:
+        """Its lines of the table."""
+        return (
+            Route("GET", "/api/v1/services", self.services),
+            Route("GET", "/api/v1/services/", self.instances),
+            Route("GET", "/api/v1/nodes", self.nodes),
+        )
+
+    def services(self, request: Request) -> Reply:
+        """Every service of a namespace."""
+        parameters.known_parameters(request.query, asking.READ_PARAMETERS)
+        namespace = asking.namespace_of(request.query)
+        after, wait = self._ask.waiting(request.query)
+        topics = tuple(dict.fromkeys((services_topic(namespace), checks_topic(namespace), checks_topic(PUBLIC))))
+        render = partial(self._render_services, namespace, topics)
+        return Read(repr(("native services", namespace)), topics, render, INDEX, after, wait)
+
+    def _render_services(self, namespace: str, topics: tuple[Topic, ...]) -> Content:
+        view = self._ask.view
+        index = _highest(self._ask.view, topics)
+        return Content(json_answer(native.ServiceList(translate.services(view, namespace, self._ask.own), index)), index)
+
+    def instances(self, request: Request) -> Reply:
+        """Every instance of a service."""
+        parameters.known_parameters(request.query, asking.READ_PARAMETERS)
+        service = names.name("service", request.rest)
+        namespace = asking.namespace_of(request.query)
+        after, wait = self._ask.waiting(request.query)
+        key = repr(("native service", namespace, service))
+        return Read(key, (service_topic(namespace, service),), partial(self._render_instances, namespace, service), INDEX, after, wait)
+
+    def _render_instances(self, namespace: str, service: str) -> Content:
+        view = self._ask.view
+        index = service_index(view, namespace, service)
+        instances = tuple(translate.instance_state(found) for found in queries.instances_of(view, namespace, service))
+        body = native.ServiceInstances(service=service, namespace=namespace, revision=index, instances=instances)
+        return Content(json_answer(body), index)
+
+    def nodes(self, request: Request) -> Reply:
+        """Every node, with the number of instances of a namespace on it."""
+        parameters.known_parameters(request.query, asking.READ_PARAMETERS)
+        namespace = asking.namespace_of(request.query)
+        after, wait = self._ask.waiting(request.query)
+        topics = (NODES, services_topic(namespace))
+        return Read(repr(("native nodes", namespace)), topics, partial(self._render_nodes, namespace, topics), INDEX, after, wait)
+
+    def _render_nodes(self, namespace: str, topics: tuple[Topic, ...]) -> Content:
+        index = _highest(self._ask.view, topics)
+        return Content(json_answer(native.NodeList(translate.nodes(self._ask.view, namespace, self._ask.own), index)), index)
+
+
+def _highest(view: View, topics: tuple[Topic, ...]) -> Revision:
+    return max(table_index(view, topic) for topic in topics)

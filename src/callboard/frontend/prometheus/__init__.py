@@ -1,0 +1,1 @@
+"""What Prometheus asks: which targets there are to scrape."""

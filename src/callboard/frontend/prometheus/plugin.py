@@ -1,0 +1,105 @@
+"""`/sd/prometheus`: a list of targets for `http_sd_configs`. One read of the view, kept until something it shows changes."""
+
+from functools import partial
+from typing import Final
+
+from msgspec import Struct
+
+from callboard.core.catalog.indexes import service_index, table_index
+from callboard.frontend.base import Frontend, Plugin
+from callboard.frontend.prometheus.translate import Wanted, target_groups
+from callboard.model import names
+from callboard.model.errors import InvalidError, StoreError
+from callboard.model.names import PUBLIC
+from callboard.model.topics import NODES, Topic, checks_topic, service_topic, services_topic
+from callboard.net.http.message import TEXT, Answer, Content, Read, Reply, Request, Route, Site
+from callboard.registry.itself import SERVICE
+from callboard.registry.registry import Registry
+from callboard.wire import prometheus
+from callboard.wire.parameters import flag, known_parameters
+
+_PARAMETERS: Final = frozenset({"service", "tag", "namespace", "passing_only"})
+
+
+class PrometheusSettings(Struct, frozen=True, kw_only=True):
+    """Limits with their units in their names."""
+
+    services_max_count: int = 64
+    """Services that one scrape configuration may name."""
+
+
+class Discovery:
+    """Its handler; lives as long as the server."""
+
+    def __init__(self, registry: Registry, settings: PrometheusSettings) -> None:
+        self._registry = registry
+        self._settings = settings
+        self._own = (registry.home.node.lower(), SERVICE)
+
+    def targets(self, request: Request) -> Reply:
+        """Every instance that is asked for, as a target group of its own."""
+        if not self._registry.ready:
+            return _text(503, "the catalog is not loaded yet; try again in a second")
+        wanted = self._wanted(request)
+        topics = _topics(wanted)
+        return Read(repr(("prometheus", wanted)), topics, partial(self._render, wanted, topics))
+
+    def _wanted(self, request: Request) -> Wanted:
+        query = request.query
+        known_parameters(query, _PARAMETERS)
+        services = {names.name("service", service).lower() for service in query.all("service")}
+        if len(services) > self._settings.services_max_count:
+            raise InvalidError("service", f"must be given at most {self._settings.services_max_count} times, is given {len(services)}")
+        namespace = names.namespace(query.get("namespace") or "")
+        return Wanted(namespace, tuple(sorted(services)), tuple(sorted(set(query.all("tag")))), flag(query, "passing_only"))
+
+    def _render(self, wanted: Wanted, topics: tuple[Topic, ...]) -> Content:
+        view = self._registry.view
+        body = prometheus.encode(target_groups(view, wanted, self._own))
+        if wanted.services:
+            index = max(service_index(view, wanted.namespace, service) for service in wanted.services)
+        else:
+            index = max(table_index(view, topic) for topic in topics)
+        return Content(Answer(200, body, prometheus.CONTENT_TYPE), index)
+
+
+def _topics(wanted: Wanted) -> tuple[Topic, ...]:
+    if wanted.services:
+        return tuple(service_topic(wanted.namespace, service) for service in wanted.services)
+    lists = (services_topic(wanted.namespace), checks_topic(wanted.namespace), checks_topic(PUBLIC), NODES)
+    return tuple(dict.fromkeys(lists))
+
+
+class PlainErrors:
+    """Prometheus logs the status and the text of what went wrong."""
+
+    def unknown_path(self, request: Request) -> Answer:
+        return _text(404, f"nothing is served at {request.path}; targets are at /sd/prometheus")
+
+    def wrong_method(self, request: Request, allowed: tuple[str, ...]) -> Answer:
+        allow = (b"allow", ", ".join(allowed).encode())
+        if request.method == "OPTIONS":
+            return Answer(204, b"", TEXT, (allow,))
+        return _text(405, f"{request.path} takes {', '.join(allowed)}", allow)
+
+    def failure(self, error: Exception) -> Answer:
+        if isinstance(error, InvalidError):
+            return _text(400, str(error))
+        if isinstance(error, StoreError):
+            return _text(503, str(error))
+        return _text(500, "the server failed; its log says why")
+
+    def refused(self, status: int, detail: str) -> Answer:
+        return _text(status, detail)
+
+
+def _text(status: int, text: str, *headers: tuple[bytes, bytes]) -> Answer:
+    return Answer(status, text.encode() + b"\n", TEXT, headers if status != 503 else (*headers, (b"retry-after", b"1")))
+
+
+def build(registry: Registry, settings: PrometheusSettings) -> Frontend:
+    """The site of `/sd`."""
+    return Frontend(sites=(Site("/sd", (Route("GET", "/sd/prometheus", Discovery(registry, settings).targets),), PlainErrors()),))
+
+
+PLUGIN: Final = Plugin("prometheus", PrometheusSettings, build)

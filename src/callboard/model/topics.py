@@ -1,0 +1,38 @@
+"""Topics: what a watcher waits for. Each has an index, the highest revision of the rows an answer about it is derived from.
+
+Topics are plain text, so they can be keys of dictionaries without cost; the functions here are the only place that spells them.
+"""
+
+from typing import Final, NewType
+
+from callboard.model.rows import escape
+
+Topic = NewType("Topic", str)
+
+NODES: Final = Topic("t/nodes")
+"""The list of nodes."""
+
+
+def service_topic(namespace: str, service: str) -> Topic:
+    """Instances of a service, their checks and their nodes. Service names differing only in case are one topic."""
+    return Topic(f"s/{escape(namespace)}/{escape(service.lower())}")
+
+
+def node_topic(node: str) -> Topic:
+    """A node, its instances and its checks."""
+    return Topic("n/" + escape(node.lower()))
+
+
+def services_topic(namespace: str) -> Topic:
+    """The list of services of a namespace."""
+    return Topic("t/services/" + escape(namespace))
+
+
+def checks_topic(namespace: str) -> Topic:
+    """Every check of a namespace."""
+    return Topic("t/checks/" + escape(namespace))
+
+
+def node_health_topic(node: str) -> Topic:
+    """What a node passes on to every service on it: its row and its own checks. Only its floor is used; nobody waits for it."""
+    return Topic("h/" + escape(node.lower()))

@@ -1,0 +1,125 @@
+"""What a request's header block says, without parsing it again.
+
+A request is cut into its line (`GET /path?query`) and its block (` HTTP/1.1` and all header fields). A client sends the same block again
+and again, so what it means is decided once, by llhttp, and remembered under its exact bytes: whoever meets the same bytes again may
+trust the facts as if llhttp had read them. A block is remembered at its second sight, so that blocks which are unique per request
+(a `traceparent`) never push out good ones. Facts live until the table is full and is emptied.
+
+When access rules come, whose rights a block carries is decided here, once, and `Facts` leads to the answers those rights may see.
+"""
+
+from array import array
+from collections.abc import Mapping
+from typing import Final
+
+import httptools
+
+from callboard.net.http.coding import accepts_gzip
+
+_NOT_QUICK: Final = frozenset({"expect", "upgrade", "transfer-encoding"})
+_LENGTH_MAX_DIGITS: Final = 18
+_SIGHTS: Final = 1 << 16
+
+
+class Facts:
+    """What a block means. `length` is that of the body; `close` tells that the connection ends with the answer."""
+
+    __slots__ = ("_block", "_headers", "close", "gzip", "length")
+
+    def __init__(self, block: bytes, length: int, *, gzip: bool, close: bool) -> None:
+        self._block = block
+        self._headers: Mapping[str, str] | None = None
+        self.gzip = gzip
+        self.close = close
+        self.length = length
+
+    def headers(self) -> Mapping[str, str]:
+        """Fields by lower-case name; read again at the first question, since most handlers ask for none."""
+        if self._headers is None:
+            self._headers = _Judge(b"GET /" + self._block).headers
+        return self._headers
+
+
+def joined(pairs: list[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Fields by lower-case name, repeated ones joined by a comma (RFC 9110 section 5.3)."""
+    out: dict[str, str] = {}
+    for raw_name, raw_value in pairs:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1").strip(" \t")
+        out[name] = f"{out[name]}, {value}" if name in out else value
+    return out
+
+
+class _Judge:
+    """One run of llhttp over one head. `keep_alive` is None when it is no complete, valid head."""
+
+    __slots__ = ("_pairs", "_parser", "headers", "keep_alive")
+
+    def __init__(self, head: bytes) -> None:
+        self._pairs: list[tuple[bytes, bytes]] = []
+        self.keep_alive: bool | None = None
+        self._parser: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
+        try:
+            self._parser.feed_data(head)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            self.keep_alive = None
+        finally:
+            self._parser = None  # parser and callbacks are a cycle
+        self.headers = joined(self._pairs)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._pairs.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        if self._parser is not None:
+            self.keep_alive = self._parser.should_keep_alive()  # asked here: llhttp forgets it when the message ends
+
+
+class Sights:
+    """Whether a key was seen before, probably: a fixed table of hashes, in which newer keys push out older ones."""
+
+    __slots__ = ("_hashes",)
+
+    def __init__(self) -> None:
+        self._hashes = array("q", bytes(8 * _SIGHTS))
+
+    def again(self, key: bytes) -> bool:
+        """True from the second sight on, if not too many others came between."""
+        digest = hash(key)
+        place = digest & (_SIGHTS - 1)
+        if self._hashes[place] == digest:
+            return True
+        self._hashes[place] = digest
+        return False
+
+
+class Blocks:
+    """Header blocks and their facts: at most `max_count` of `max_bytes` each."""
+
+    __slots__ = ("_max_bytes", "_max_count", "_sights", "known")
+
+    def __init__(self, max_count: int, max_bytes: int) -> None:
+        self.known: dict[bytes, Facts] = {}
+        self._max_count = max_count
+        self._max_bytes = max_bytes
+        self._sights = Sights()
+
+    def judge(self, line: bytes, block: bytes) -> Facts | None:
+        """The facts of a block, None when its request must go the long way.
+
+        That is everything but a valid HTTP/1.1 head with a Host and without Expect, Upgrade and Transfer-Encoding.
+        """
+        if not block.startswith(b" HTTP/1.1\r\n"):
+            return None
+        judge = _Judge(line + block)
+        headers = judge.headers
+        length = headers.get("content-length", "0")
+        if judge.keep_alive is None or "host" not in headers or not _NOT_QUICK.isdisjoint(headers):
+            return None
+        if not (length.isascii() and length.isdigit() and len(length) <= _LENGTH_MAX_DIGITS):
+            return None
+        facts = Facts(block, int(length), gzip=accepts_gzip(headers.get("accept-encoding", "")), close=not judge.keep_alive)
+        if len(block) <= self._max_bytes and self._sights.again(block):
+            if len(self.known) >= self._max_count:
+                self.known.clear()
+            self.known[block] = facts
+        return facts

@@ -1,0 +1,154 @@
+"""The language between HTTP and the frontends: a request, and the four kinds of reply a handler may give.
+
+Handlers are plain functions, called by the quick door and by Starlette alike, so each endpoint is written once. A handler never waits:
+it answers, or says what the answer waits for. Requests and replies live for one exchange; what a `Read` renders is kept and shared.
+"""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from callboard.model.rows import Revision
+from callboard.model.time import Duration
+from callboard.model.topics import Topic
+from callboard.wire.url import Query
+
+JSON = b"application/json"
+TEXT = b"text/plain; charset=utf-8"
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Request(Protocol):
+    """What a handler sees. Everything but `method`, `path` and `body` is worked out when it is asked for."""
+
+    method: str
+    path: str
+    """Decoded path."""
+    rest: str
+    """What follows the route's prefix in `path`; empty for an exact route."""
+    body: bytes
+
+    @property
+    def query(self) -> Query:
+        """The parameters. Raises `InvalidError`."""
+        ...
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Header fields by lower-case name; repeated ones joined by a comma (RFC 9110 section 5.3)."""
+        ...
+
+    @property
+    def peer(self) -> str:
+        """The caller's IP address; empty when the socket has none."""
+        ...
+
+    @property
+    def local(self) -> str:
+        """The address the caller reached us at."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A finished answer. `headers` are further fields, without length, type and date."""
+
+    status: int = 200
+    body: bytes = b""
+    content_type: bytes = JSON
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a read renders: an answer, and the topic index it stands for."""
+
+    answer: Answer
+    index: Revision
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """An answer derived from the view: rendered at most once per change of its topics, kept, shared, and waited for.
+
+    `key` names the distinct answer (path and the parameters that shape it, without index and wait). With `after` the caller has already
+    seen that index: it is answered when the index is above it and the body is new, or after `wait` with what there is.
+    """
+
+    key: str
+    topics: tuple[Topic, ...]
+    render: Callable[[], Content]
+    index_field: bytes = b""
+    """Header field that carries the index; empty for none."""
+    after: int | None = None
+    wait: Duration = Duration(0)
+
+
+class Pending(Protocol[T_co]):
+    """Something that will be known: `then` calls back once, at once if it is known already, never from within another thread."""
+
+    def then(self, callback: Callable[[T_co], None]) -> None:
+        """Register the one callback."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """An answer that waits for an outcome."""
+
+    pending: Pending[Answer]
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """An answer without an end that is known (server-sent events). Only on routes that are not quick."""
+
+    chunks: AsyncIterator[bytes]
+    content_type: bytes
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+Reply = Answer | Read | Later | Stream
+Handler = Callable[[Request], Reply]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One line of a frontend's table. A `path` that ends in `/` takes everything below it; exact paths win, then the longest prefix.
+
+    `/` alone is a page, not a prefix of everything. The path decides before the method: another method on a known path is refused.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    quick: bool = True
+
+
+class Errors(Protocol):
+    """A protocol's own form for what goes wrong on its paths."""
+
+    def unknown_path(self, request: Request) -> Answer:
+        """No route has this path (404)."""
+        ...
+
+    def wrong_method(self, request: Request, allowed: tuple[str, ...]) -> Answer:
+        """The path is known, the method is not (405). OPTIONS comes here too."""
+        ...
+
+    def failure(self, error: Exception) -> Answer:
+        """A handler raised. An error outside `CallboardError` is ours: 500 without its text."""
+        ...
+
+    def refused(self, status: int, detail: str) -> Answer:
+        """HTTP itself refuses: 400 bad request, 413 body too large, 429 too many parked, 503 not ready."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The part of the URL space a frontend serves: everything below `prefix`."""
+
+    prefix: str
+    routes: tuple[Route, ...]
+    errors: Errors

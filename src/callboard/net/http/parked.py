@@ -1,0 +1,133 @@
+"""Blocked queries: small objects that wait for an answer to change, without a task, a future or a timer each.
+
+A waiter is parked from its request until a newer body, the end of its wait, or the end of its connection. A change renders each answer
+once, wakes nobody when the body is the same, and writes to the waiters in slices, since ten thousand writes in one go would stop the
+loop for a tenth of a second. Changes that follow closely on a wake-up are merged into the next one.
+"""
+
+from collections import deque
+from collections.abc import Callable, Collection
+from functools import partial
+from typing import Final, Literal, NamedTuple
+
+from callboard.model.time import MICROSECOND, SECOND, Instant
+from callboard.model.topics import Topic
+from callboard.net.http.answers import Answers, Kept, Waiter
+from callboard.net.http.message import Errors, Read
+from callboard.net.http.settings import HttpSettings, HttpStats
+
+Verdict = Literal["answer", "parked", "refused"]
+ANSWER: Final[Verdict] = "answer"
+PARKED: Final[Verdict] = "parked"
+REFUSED: Final[Verdict] = "refused"
+
+
+class Turn(NamedTuple):
+    """How work is put off, to the loop's next turn or by seconds, and the present time."""
+
+    soon: Callable[[Callable[[], None]], object]
+    later: Callable[[float, Callable[[], None]], object]
+    now: Callable[[], Instant]
+
+
+class Parked:
+    """Everybody who waits, by the answer they wait for."""
+
+    def __init__(self, answers: Answers, revision: Callable[[], int], turn: Turn, settings: HttpSettings, stats: HttpStats) -> None:
+        """`revision` tells the revision of the view that answers are rendered from."""
+        self._answers = answers
+        self._revision = revision
+        self._turn = turn
+        self._settings = settings
+        self._stats = stats
+        self._count = 0
+        self._ready: deque[tuple[set[Waiter], Kept, bool]] = deque()
+
+    def read(self, who: Waiter, read: Read, errors: Errors) -> tuple[Verdict, Kept]:
+        """Find the answer to a read, and park `who` if it has seen all there is and wants to wait; else it is to be answered, or refused.
+
+        An index above the view's revision is from another life of the store: it is answered at once.
+        """
+        after = read.after
+        if not after or read.wait <= 0:
+            return ANSWER, self._answers.get(read, errors)
+        kept = self._answers.find(read)
+        if kept is None or not kept.paused:
+            kept = self._answers.get(read, errors)
+        if kept.failed or after < kept.index or after > max(kept.newest, self._revision()):
+            return ANSWER, kept
+        if not kept.live or self._count >= self._settings.parked_max_count:
+            return REFUSED, kept
+        self._count += 1
+        self._stats.parked_now = self._count
+        who.kept, who.after = kept, after
+        kept.waiters.add(who)
+        if not kept.paused:
+            kept.told = kept.index
+        return PARKED, kept
+
+    def release(self, who: Waiter) -> Kept | None:
+        """`who` waits no longer. Answers what it waited for, None if it did not wait."""
+        kept = who.kept
+        if kept is not None:
+            self._count -= 1
+            self._stats.parked_now = self._count
+            kept.waiters.discard(who)
+            who.kept = None
+        return kept
+
+    def expire(self, who: Waiter) -> None:
+        """The wait of `who` is over: it is answered with what there is."""
+        kept = self.release(who)
+        if kept is not None:
+            self._stats.timeouts += 1
+            who.answered(kept)
+
+    def changed(self, topics: Collection[Topic]) -> None:
+        """These topics have changed: whoever waits for an answer that is now another one is woken."""
+        for kept in self._answers.changed(topics):
+            pause = kept.quiet_until - self._turn.now()
+            if pause <= 0:
+                self._wake(kept)
+            elif not kept.paused:
+                kept.paused = True
+                self._turn.later(pause / SECOND, partial(self._wake, kept))
+
+    def release_all(self) -> None:
+        """Answer everybody with what there is."""
+        for kept in self._answers.waited():
+            self._put_ready(kept, whatever=True)
+
+    def _wake(self, kept: Kept) -> None:
+        kept.paused = False
+        self._answers.refresh(kept)
+        if kept.waiters and (kept.failed or kept.index != kept.told):
+            kept.told = kept.index
+            kept.quiet_until = self._turn.now() + len(kept.waiters) * self._settings.wake_pause_us_per_waiter * MICROSECOND
+            self._put_ready(kept, whatever=kept.failed)
+
+    def _put_ready(self, kept: Kept, *, whatever: bool) -> None:
+        self._ready.append((kept.waiters, kept, whatever))
+        kept.waiters = set()
+        if len(self._ready) == 1:
+            self._turn.soon(self._hand_out)
+
+    def _hand_out(self) -> None:
+        budget = self._settings.hand_out_slice_count
+        while self._ready and budget > 0:
+            waiters, kept, whatever = self._ready[0]
+            while waiters and budget > 0:
+                who = waiters.pop()
+                budget -= 1
+                if who.kept is not kept:
+                    continue  # gone, answered when its time was over, or parked elsewhere since
+                if whatever or who.after < kept.index:
+                    self.release(who)
+                    self._stats.woken += 1
+                    who.answered(kept)
+                else:
+                    kept.waiters.add(who)  # has seen this, or parked again since
+            if not waiters:
+                self._ready.popleft()
+        if self._ready:
+            self._turn.soon(self._hand_out)

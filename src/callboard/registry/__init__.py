@@ -1,0 +1,1 @@
+"""The one door to the catalog: submit, read, watch. The driver in here is the only loop that drives the pure core."""

@@ -1,0 +1,176 @@
+"""What the leader keeps: the view, the overlay, and the groups that wait for the store. Sequential and synchronous; the committer awaits.
+
+Commands are planned the moment they are submitted, each on what all earlier ones leave, and share groups. Outcomes wait in their group:
+they are released only when its mark is durable, whether their command changed something, nothing, or was refused.
+"""
+
+import logging
+from collections import deque
+from dataclasses import dataclass, field
+
+from callboard.core.catalog.changes import Changes
+from callboard.core.catalog.draft import Draft
+from callboard.core.catalog.fold import fold
+from callboard.core.catalog.overlay import Overlay
+from callboard.core.catalog.planning import plan
+from callboard.core.catalog.view import View
+from callboard.model.rows import Group, Key, Outcome, Position, Refusal, RefusalReason, Revision, Row
+from callboard.model.time import Timestamp
+from callboard.registry.submission import Submission
+from callboard.store.contract import Caps
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Batch:
+    """Commands that will share a group, their outcomes in order, and their rows, the last one per key."""
+
+    first: Revision
+    last: Revision
+    rows: dict[Key, Row | None] = field(default_factory=dict)
+    size_bytes: int = 0
+    submissions: list[Submission] = field(default_factory=list)
+    outcomes: list[Outcome] = field(default_factory=list)
+
+    def group(self, after: Position, mark: bytes) -> Group:
+        """The group to commit right after `after`."""
+        if not self.rows:
+            return Group(after, after.revision, after.revision, mark, {}, tuple(self.outcomes))
+        return Group(after, self.first, self.last, mark, self.rows, tuple(self.outcomes))
+
+    def release(self) -> None:
+        """Tell every outcome."""
+        for submission, outcome in zip(self.submissions, self.outcomes, strict=True):
+            _tell(submission, outcome)
+
+    def refuse(self, reason: RefusalReason, detail: str) -> None:
+        """Refuse every command."""
+        for submission in self.submissions:
+            _tell(submission, refusal_outcome(submission, reason, detail))
+
+
+class Leader:
+    """Plans, groups, folds. Only one group is at the store at a time, and none is begun before that one is settled.
+
+    Whoever is told an outcome may submit again at once: outcomes are told last, when everything here is in order.
+    """
+
+    def __init__(self, view: View, caps: Caps, group_commands_max_count: int) -> None:
+        self.view = view
+        self._caps = caps
+        self._group_commands_max_count = group_commands_max_count
+        self._overlay = Overlay()
+        self._next = Revision(view.revision + 1)
+        self._waiting: deque[Batch] = deque()
+        self.pending_count = 0
+        """Commands without an outcome yet."""
+        self.lost = False
+        """Whether the lead is over; no command may be taken any more."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything waits to be committed."""
+        return bool(self._waiting)
+
+    def planned(self, key: Key) -> bool:
+        """Whether a row is to change by a command that is not durable yet."""
+        return key in self._overlay.entries if self._overlay.entries else False
+
+    def take(self, submission: Submission, now: Timestamp) -> Outcome:
+        """Plan a command into the last waiting batch that has room. The outcome is for the leader's eyes until it is released."""
+        draft = Draft(self.view, self._overlay, self._next)
+        decision = plan(draft, submission.command, now)
+        rows = draft.rows
+        size_bytes = sum(len(row.value) + len(key) if row is not None else len(key) for key, row in rows.items())
+        refusal = decision.refusal or self._too_large(rows, size_bytes)
+        if refusal is not None or not rows:
+            outcome = Outcome(submission.id, Revision(self._next - 1), changed=False, node=decision.node, refusal=refusal)
+            rows, size_bytes = {}, 0
+        else:
+            outcome = Outcome(submission.id, self._next, changed=True, node=decision.node)
+            draft.accept()
+            self._next = Revision(self._next + 1)
+        batch = self._batch(len(rows), size_bytes)
+        if rows:
+            if not batch.rows:
+                batch.first = outcome.revision
+            batch.last = outcome.revision
+            batch.rows.update(rows)
+            batch.size_bytes += size_bytes
+        batch.submissions.append(submission)
+        batch.outcomes.append(outcome)
+        self.pending_count += 1
+        return outcome
+
+    def _too_large(self, rows: dict[Key, Row | None], size_bytes: int) -> Refusal | None:
+        caps = self._caps
+        if len(rows) > caps.group_rows:
+            return Refusal("too_large", "rows", f"the command changes {len(rows)} rows, the store takes {caps.group_rows} at a time")
+        if size_bytes > caps.group_bytes:
+            return Refusal("too_large", "bytes", f"the command changes {size_bytes} bytes, the store takes {caps.group_bytes} at a time")
+        largest = max((len(row.value) for row in rows.values() if row is not None), default=0)
+        if largest > caps.value_bytes:
+            return Refusal("too_large", "value", f"a row of {largest} bytes is more than the {caps.value_bytes} the store takes")
+        return None
+
+    def _batch(self, rows: int, size_bytes: int) -> Batch:
+        if self._waiting:
+            last = self._waiting[-1]
+            if (
+                len(last.submissions) < self._group_commands_max_count
+                and len(last.rows) + rows <= self._caps.group_rows
+                and last.size_bytes + size_bytes <= self._caps.group_bytes
+            ):
+                return last
+        batch = Batch(self._next, self._next)
+        self._waiting.append(batch)
+        return batch
+
+    def next_batch(self) -> Batch:
+        """The batch to commit now; it is settled by `durable` or `failed`."""
+        return self._waiting.popleft()
+
+    def durable(self, batch: Batch, group: Group, position: Position) -> Changes | None:
+        """The batch's mark is durable: fold it. The caller tells the changes to whoever waits, then releases the batch."""
+        self.pending_count -= len(batch.submissions)
+        if not group.rows:
+            return None
+        changes = fold(self.view, group, position)
+        self._overlay.folded(group)
+        return changes
+
+    def failed(self, batch: Batch, reason: RefusalReason, detail: str, now: Timestamp) -> None:
+        """The batch did not land: its commands are refused, and all later ones, which were planned on top of it, are planned again."""
+        later = [submission for waiting in self._waiting for submission in waiting.submissions]
+        self._waiting.clear()
+        self._overlay.clear()
+        self._next = Revision(self.view.revision + 1)
+        self.pending_count = 0
+        for submission in later:
+            self.take(submission, now)
+        batch.refuse(reason, detail)
+
+    def give_up(self, batch: Batch | None) -> None:
+        """The lead is over. What became of a batch that was at the store nobody can tell; the commands behind it were never sent."""
+        waiting = list(self._waiting)
+        self._waiting.clear()
+        self._overlay.clear()
+        self.pending_count = 0
+        self.lost = True
+        if batch is not None:
+            batch.refuse("unknown_outcome", "this server gave up the lead meanwhile; whether the command counted is not known")
+        for each in waiting:
+            each.refuse("deposed", "this server gave up the lead before the command was written; it did not count")
+
+
+def _tell(submission: Submission, outcome: Outcome) -> None:
+    try:
+        submission.release(outcome)
+    except Exception:  # noqa: BLE001  # a door that fails on its own answer must not keep the other commands of the group from theirs
+        _log.exception("telling the outcome of command %s failed", submission.id)
+
+
+def refusal_outcome(submission: Submission, reason: RefusalReason, detail: str) -> Outcome:
+    """The outcome of a command that was not even planned."""
+    return Outcome(submission.id, Revision(0), refusal=Refusal(reason, "", detail))

@@ -1,0 +1,72 @@
+"""The prober: asks instances how they are, over the network, a bounded number at a time. A probe lives from its start to its result."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+from callboard.core.health import ProbeResult
+from callboard.core.liveness import CheckKey
+from callboard.model.check import Check, HttpCheck, ProbeDefinition, Status, TcpCheck
+from callboard.model.time import SECOND, Instant
+from callboard.net.probe import probe_http, probe_tcp
+from callboard.net.tasks import Tasks
+
+_log = logging.getLogger(__name__)
+
+
+class Probe(NamedTuple):
+    """One asking of one incarnation of a check."""
+
+    definition: ProbeDefinition
+    nonce: str
+    started: Instant
+
+
+Report = Callable[[CheckKey, Probe, ProbeResult | None], None]
+Ask = Callable[[ProbeDefinition], Awaitable[ProbeResult]]
+"""Asks once, within the timeout of the definition. Raises `OSError` when this machine lacks what a question takes."""
+
+
+async def ask(definition: ProbeDefinition) -> ProbeResult:
+    """Ask over the network."""
+    timeout_s = definition.timeout / SECOND
+    if isinstance(definition, HttpCheck):
+        return await probe_http(definition, timeout_s)
+    return await probe_tcp(definition, timeout_s)
+
+
+class Prober:
+    """Runs probes as tasks and reports the end of each, so that the next one comes whatever happened to this one."""
+
+    def __init__(self, parallel_max_count: int, tasks: Tasks, ask: Ask, report: Report) -> None:
+        self._parallel_max_count = parallel_max_count
+        self._tasks = tasks
+        self._ask = ask
+        self._report = report
+        self._running = 0
+
+    @property
+    def room(self) -> int:
+        """How many more probes may be started."""
+        return self._parallel_max_count - self._running
+
+    def start(self, check: Check, now: Instant) -> None:
+        """Ask once, if the check is one that is asked."""
+        if isinstance(check.definition, HttpCheck | TcpCheck):
+            self._running += 1
+            key = (check.namespace, check.node, check.id)
+            self._tasks.spawn(self._run(key, Probe(check.definition, check.nonce, now)), name=f"probe {check.id}")
+
+    async def _run(self, key: CheckKey, probe: Probe) -> None:
+        result: ProbeResult | None = None
+        try:
+            result = await self._ask(probe.definition)
+        except OSError as error:
+            # Out of files, ports or memory: that is no evidence about whoever was to be asked.
+            _log.error("probe of check %s on node %s could not be made: %s", key[2], key[1], error)
+        except Exception as error:  # noqa: BLE001  # a bug of ours must be seen on the check, and must not end its probes
+            result = ProbeResult(Status.CRITICAL, f"the probe failed within this server: {error!r}")
+            _log.exception("probe of check %s on node %s failed", key[2], key[1])
+        finally:
+            self._running -= 1
+        self._report(key, probe, result)

@@ -1,0 +1,16 @@
+"""The table of frontends. To add a protocol, write its folder and add its line here."""
+
+from typing import Any, Final
+
+from callboard.frontend.base import Plugin
+from callboard.frontend.consul.plugin import PLUGIN as CONSUL
+from callboard.frontend.dns.plugin import PLUGIN as DNS
+from callboard.frontend.native.plugin import PLUGIN as NATIVE
+from callboard.frontend.prometheus.plugin import PLUGIN as PROMETHEUS
+
+FRONTENDS: Final[tuple[Plugin[Any], ...]] = (
+    CONSUL,
+    DNS,
+    NATIVE,
+    PROMETHEUS,
+)

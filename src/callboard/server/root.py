@@ -1,0 +1,45 @@
+"""What belongs to no protocol: the start page, the metrics, and the answer to paths nobody serves."""
+
+from collections.abc import Callable
+
+from callboard import __version__
+from callboard.net.http.message import TEXT, Answer, Request, Route, Site
+from callboard.server.telemetry import CONTENT_TYPE, Telemetry
+
+
+class RootErrors:
+    """Plain text, for people who mistyped."""
+
+    def unknown_path(self, request: Request) -> Answer:
+        """404 with what there is."""
+        return _text(404, f"nothing is served at {request.path}; / lists what is\n")
+
+    def wrong_method(self, request: Request, allowed: tuple[str, ...]) -> Answer:
+        """405, or 200 for OPTIONS."""
+        status = 200 if request.method == "OPTIONS" else 405
+        return Answer(status, b"", TEXT, ((b"allow", ", ".join(allowed).encode()),))
+
+    def failure(self, error: Exception) -> Answer:
+        """500 without the error's text; the log has it."""
+        return _text(500, f"internal error ({type(error).__name__}); the server's log has it\n")
+
+    def refused(self, status: int, detail: str) -> Answer:
+        """Whatever HTTP itself refuses."""
+        return _text(status, detail + "\n")
+
+
+def _text(status: int, text: str) -> Answer:
+    return Answer(status, text.encode(), TEXT)
+
+
+def root_site(telemetry: Telemetry, sites: Callable[[], tuple[Site, ...]]) -> Site:
+    """`/` and `/metrics`."""
+
+    def start_page(_request: Request) -> Answer:
+        served = "\n".join(sorted(f"  {site.prefix}" for site in sites()))
+        return _text(200, f"Callboard {__version__}\n\nServed here:\n{served}\n  /metrics\n\nTry: callboard services\n")
+
+    def metrics(_request: Request) -> Answer:
+        return Answer(200, telemetry.page(), CONTENT_TYPE)
+
+    return Site("/", (Route("GET", "/", start_page), Route("GET", "/metrics", metrics)), RootErrors())

@@ -1,0 +1,119 @@
+"""Running a server: from settings to the ready line, until a signal or the loss of the lead, and out with the right exit code."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+from collections.abc import Callable, Iterator
+
+import msgspec
+import uvloop
+
+from callboard.model.errors import CallboardError, InvalidError, LockedError
+from callboard.net.http.server import ListenError
+from callboard.net.tasks import spawn
+from callboard.server import logs
+from callboard.server.assemble import Ready, Server
+from callboard.server.files import raise_open_files_limit
+from callboard.server.neighbour import who_answers
+from callboard.server.settings import Settings
+from callboard.server.stores import store_url
+
+_log = logging.getLogger(__name__)
+EXIT_OK, EXIT_ERROR, EXIT_USAGE = 0, 1, 2
+_ENDING = (signal.SIGTERM, signal.SIGINT)
+
+
+def serve(settings: Settings, *, hint: Callable[[str], None] | None = None) -> int:
+    """Run a server until it is told to stop; answers the exit code. `hint` shows a person a line; None when nobody looks."""
+    logs.set_up(settings.server.log_level, settings.server.log_format)
+    raise_open_files_limit()
+    told = asyncio.Event()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner, _told_by_signals(runner.get_loop(), told):
+        return runner.run(_serve(settings, hint, told))
+
+
+@contextlib.contextmanager
+def _told_by_signals(loop: asyncio.AbstractEventLoop, told: asyncio.Event) -> Iterator[None]:
+    """Set `told` at the first signal and ignore all later ones, for good: they are to cut short nothing of the way out.
+
+    Handlers of the loop would be gone with it, and a signal between that and the end of the process would kill it.
+    """
+    before = {number: signal.getsignal(number) for number in _ENDING}
+
+    def end(_number: int, _frame: object) -> None:
+        for number in _ENDING:
+            signal.signal(number, signal.SIG_IGN)
+        loop.call_soon_threadsafe(told.set)
+
+    for number in _ENDING:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            if signal.getsignal(number) is end:
+                signal.signal(number, handler)
+
+
+async def _serve(settings: Settings, hint: Callable[[str], None] | None, told: asyncio.Event) -> int:
+    try:
+        server = Server(settings)
+    except InvalidError as error:
+        return _complain(str(error), EXIT_USAGE)
+    except CallboardError as error:
+        return _complain(f"cannot start: {error}", EXIT_ERROR)
+    try:
+        ready = await server.start()
+    except LockedError as error:
+        await server.stop()
+        return _complain(str(error), EXIT_ERROR)
+    except ListenError as error:
+        await server.stop()
+        return _complain(f"{error} ({who_answers(error.host, error.port)} answers there); stop that, or choose another --http", EXIT_ERROR)
+    except (CallboardError, OSError) as error:
+        await server.stop()
+        return _complain(f"cannot start: {error}", EXIT_ERROR)
+    _announce(ready, settings, hint)
+    failed = await _until(told, server)
+    await server.stop()
+    return _complain(failed, EXIT_ERROR) if failed else EXIT_OK
+
+
+async def _until(told: asyncio.Event, server: Server) -> str:
+    """Wait for a signal (empty) or for the end of the lead (its reason)."""
+    signalled = spawn(told.wait(), name="signalled")
+    lost = spawn(server.registry.failed(), name="lead lost")
+    await asyncio.wait({signalled, lost}, return_when=asyncio.FIRST_COMPLETED)
+    reason = lost.result() if lost.done() else ""
+    signalled.cancel()
+    lost.cancel()
+    return reason
+
+
+def _complain(message: str, code: int) -> int:
+    sys.stderr.write(f"callboard: {message}\n")
+    return code
+
+
+def _announce(ready: Ready, settings: Settings, hint: Callable[[str], None] | None) -> None:
+    sys.stdout.write(msgspec.json.encode(ready).decode() + "\n")
+    sys.stdout.flush()
+    exposed = [url for url in ready.http if not url.startswith(("http://127.", "http://[::1]"))]
+    if exposed:
+        _log.warning("anyone who reaches %s may read and change everything: access control is not built yet", ", ".join(exposed))
+    if hint is not None:
+        for line in _lines(ready, settings):
+            hint(line)
+
+
+def _lines(ready: Ready, settings: Settings) -> list[str]:
+    url = ready.http[0]
+    return [
+        f"Callboard is ready as {ready.member} (pid {ready.pid})",
+        f"  HTTP   {'  '.join(ready.http)}",
+        f"  DNS    {ready.dns or 'off'}",
+        f"  data   {store_url(settings.server)}",
+        f"  try    callboard register web --port 8080 && callboard services   (or: curl {url}/v1/catalog/services)",
+    ]

@@ -1,0 +1,165 @@
+"""Settings of the whole server: flag over environment over file over default, each value with its origin. Made once, at start.
+
+The first level are the flags of `callboard serve`. Below `tune` every room's own limits can be set: `[tune.registry]` in the file,
+`CALLBOARD_TUNE_REGISTRY_HISTORY_MAX_COUNT` in the environment.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from typing import Any, Final, Literal, NamedTuple
+
+import msgspec
+from msgspec import Struct
+
+from callboard.model.errors import InvalidError
+from callboard.net.http.settings import HttpSettings
+from callboard.registry.settings import RegistrySettings
+from callboard.server.frontends import FRONTENDS
+from callboard.store.memory.settings import MemorySettings
+from callboard.store.sqlite.settings import SqliteSettings
+
+PREFIX: Final = "CALLBOARD_"
+NOT_SETTINGS: Final = frozenset({"CALLBOARD_URL", "CALLBOARD_TOKEN"})
+"""Environment of the client and the commands, not of the server."""
+ROOMS: Final[dict[str, type[Struct]]] = {
+    "registry": RegistrySettings,
+    "http": HttpSettings,
+    "memory": MemorySettings,
+    "sqlite": SqliteSettings,
+    **{plugin.name: plugin.settings for plugin in FRONTENDS},
+}
+FIXED: Final[dict[str, frozenset[str]]] = {
+    "registry": frozenset({"member", "node", "address", "datacenter"}),
+    "sqlite": frozenset({"path"}),
+    "dns": frozenset({"host", "port", "domain"}),
+}
+"""Fields of rooms that follow from flags and cannot be set below `tune`."""
+
+
+class ServerSettings(Struct, frozen=True, kw_only=True):
+    """The flags of `callboard serve`."""
+
+    http: tuple[str, ...] = ("127.0.0.1:8500",)
+    """Addresses that serve every HTTP protocol."""
+    dns: str = "127.0.0.1:8600"
+    """Address of DNS, UDP and TCP; empty for none."""
+    store: str = ""
+    """`memory:` or `sqlite:///PATH`; empty for SQLite in the data directory."""
+    data: str = "./callboard-data"
+    """Data directory; one server at a time uses it."""
+    dev: bool = False
+    """Memory store, nothing on disk."""
+    node: str = "callboard"
+    """Node of calls that come from this machine."""
+    member: str = ""
+    """This server's identity; empty for the host name with a random suffix that is kept in the data directory."""
+    datacenter: str = "dc1"
+    """Name of this data centre."""
+    advertise: str = "127.0.0.1"
+    """Address at which others reach this machine: that of the server's node."""
+    dns_domain: str = "consul"
+    """Domain of DNS names."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least severe messages that are logged."""
+    log_format: Literal["text", "json"] = "text"
+    """Form of the log on stderr."""
+
+
+class Settings(NamedTuple):
+    """Everything that can be set, and where each value comes from."""
+
+    server: ServerSettings
+    tune: dict[str, dict[str, Any]]
+    origins: dict[str, str]
+
+    def room(self, name: str, **fixed: object) -> Any:  # noqa: ANN401  # the struct that ROOMS names
+        """The settings struct of a room; `fixed` are its fields that follow from flags. Raises `InvalidError`."""
+        return _convert(f"tune.{name}", {**self.tune.get(name, {}), **fixed}, ROOMS[name])
+
+
+def load(flags: Mapping[str, object], environment: Mapping[str, str], file: str = "") -> Settings:
+    """Merge the sources. `flags` holds only what was said on the command line; `file` is the text of a TOML file.
+
+    Raises `InvalidError` with the name of the setting and where it was said.
+    """
+    origins: dict[str, str] = {}
+    top: dict[str, Any] = {}
+    tune: dict[str, dict[str, Any]] = {}
+    _from_file(file, top, tune, origins)
+    _from_environment(environment, top, tune, origins)
+    for name, value in flags.items():
+        top[name] = value
+        origins[name] = "flag --" + name.replace("_", "-")
+    server = _convert("", top, ServerSettings)
+    settings = Settings(server, tune, origins)
+    for name in ROOMS:
+        required = {"member": "m"} if name == "registry" else {"path": "p"} if name == "sqlite" else {}
+        settings.room(name, **required)
+    return settings
+
+
+def _from_file(file: str, top: dict[str, Any], tune: dict[str, dict[str, Any]], origins: dict[str, str]) -> None:
+    try:
+        document = tomllib.loads(file)
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidError("settings file", str(error)) from None
+    rooms = document.pop("tune", {})
+    if not isinstance(rooms, dict):
+        raise InvalidError("tune", "must hold tables, as in [tune.registry]")
+    for room, values in rooms.items():
+        if not isinstance(values, dict):
+            raise InvalidError(f"tune.{room}", "must be a table, as in [tune.registry]")
+        for field, value in values.items():
+            _tune(tune, room, field, value)
+            origins[f"tune.{room}.{field}"] = "file"
+    for name, value in document.items():
+        if name not in ServerSettings.__struct_fields__:
+            raise InvalidError(name, f"no such setting in the file; known are {', '.join(ServerSettings.__struct_fields__)} and [tune.*]")
+        top[name] = value
+        origins[name] = "file"
+
+
+def _from_environment(
+    environment: Mapping[str, str], top: dict[str, Any], tune: dict[str, dict[str, Any]], origins: dict[str, str]
+) -> None:
+    for variable, value in environment.items():
+        if not variable.startswith(PREFIX) or variable in NOT_SETTINGS:
+            continue
+        name = variable.removeprefix(PREFIX).lower()
+        if name in ServerSettings.__struct_fields__:
+            top[name] = value.split(",") if name == "http" else value
+            origins[name] = variable
+        elif name.startswith("tune_"):
+            room, field = _split(name.removeprefix("tune_"), variable)
+            _tune(tune, room, field, value)
+            origins[f"tune.{room}.{field}"] = variable
+        else:
+            raise InvalidError(variable, "no such setting; `callboard serve --print-config` lists them")
+
+
+def _split(name: str, variable: str) -> tuple[str, str]:
+    for room in ROOMS:
+        if name.startswith(room + "_"):
+            return room, name.removeprefix(room + "_")
+    raise InvalidError(variable, f"must name one of the rooms {', '.join(ROOMS)}")
+
+
+def _tune(tune: dict[str, dict[str, Any]], room: str, field: str, value: object) -> None:
+    if room not in ROOMS:
+        raise InvalidError(f"tune.{room}", f"no such room; there are {', '.join(ROOMS)}")
+    fields = tunable(room)
+    if field not in fields:
+        raise InvalidError(f"tune.{room}.{field}", f"no such setting; there are {', '.join(fields)}")
+    tune.setdefault(room, {})[field] = value
+
+
+def tunable(room: str) -> list[str]:
+    """The fields of a room that can be set below `tune`."""
+    return [field for field in ROOMS[room].__struct_fields__ if field not in FIXED.get(room, frozenset())]
+
+
+def _convert(where: str, values: Mapping[str, object], to: type[Struct]) -> Any:  # noqa: ANN401  # an instance of `to`
+    try:
+        return msgspec.convert(dict(values), to, strict=False)
+    except msgspec.ValidationError as error:
+        raise InvalidError(where or "settings", str(error)) from None

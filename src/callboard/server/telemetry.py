@@ -1,0 +1,62 @@
+"""Metrics in Prometheus' text format, read from the rooms' plain counters at each scrape; nothing is counted twice and nothing is global.
+
+A counter's metric is `callboard_<room>_<field>`; fields that end in `_now`, `_bytes` or `_revision` go up and down, the others only up and
+get `_total`.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import generate_latest
+from prometheus_client.registry import Collector
+
+_GAUGES = ("_now", "_bytes", "_count", "_revision")
+CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
+
+
+class _Rooms(Collector):
+    def __init__(self, rooms: Mapping[str, object], gauges: Callable[[], Mapping[str, float]]) -> None:
+        self._rooms = rooms
+        self._gauges = gauges
+
+    def collect(self) -> Iterator[Metric]:
+        for name, value in self._gauges().items():
+            yield GaugeMetricFamily(f"callboard_{name}", name.replace("_", " "), value=value)
+        for room, stats in self._rooms.items():
+            for field, value in fields_of(stats):
+                name = metric_name(room, field)
+                text = f"{room}: {field.replace('_', ' ')}"
+                family = GaugeMetricFamily if field.endswith(_GAUGES) else CounterMetricFamily
+                yield family(name, text, value=value)
+
+
+def metric_name(room: str, field: str) -> str:
+    """The name a room's counter is shown under."""
+    if field.endswith(_GAUGES):
+        return f"callboard_{room}_{field}"
+    return f"callboard_{room}_{field.removesuffix('_total')}_total"
+
+
+def fields_of(stats: object) -> Iterator[tuple[str, float]]:
+    """Names and values of a struct's numbers."""
+    names = (
+        [field.name for field in dataclasses.fields(stats)] if dataclasses.is_dataclass(stats) else getattr(stats, "__struct_fields__", ())
+    )
+    for name in names:
+        value = getattr(stats, name)
+        if isinstance(value, int | float):
+            yield name, value
+
+
+class Telemetry:
+    """The metrics of one server; lives as long as it."""
+
+    def __init__(self, rooms: Mapping[str, object], gauges: Callable[[], Mapping[str, float]]) -> None:
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(_Rooms(rooms, gauges))
+
+    def page(self) -> bytes:
+        """Everything, as it is now."""
+        return bytes(generate_latest(self._registry))

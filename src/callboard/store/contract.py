@@ -1,0 +1,146 @@
+"""The contract of a store, and its guarantees by name. `callboard.testing.store_suite` holds every store to them.
+
+A store holds rows, takes groups of changes from the one member that leads, and tells every member each group once, in order. It knows
+nothing of services: keys are exact text, values are bytes.
+
+Guarantees
+    Ordered     `follow` yields groups in the order they were committed.
+    Unique      `follow` yields no group twice.
+    Atomic      a group is yielded, loaded and kept whole or not at all.
+    Reliable    `follow` leaves no group with rows out.
+    OneHistory  a position that is not of this history (rewound, forked or edited engine) raises `DivergedError` from `follow`; one
+                that is no longer kept raises `CompactedError`. Neither ever waits in silence.
+    Snapshot    `load`, then `follow` from its position: no gap, no repeat.
+    Durable     a group whose `commit` returned is there after a crash of the process or of the machine (`Caps.durable`).
+    Fenced      a group of a deposed leader, or one whose `after` is not meta/head, never lands.
+    Head        `head` answers a position at or after every group acknowledged before the call.
+    Lease       at most one confirmed leadership at a time.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from callboard.model.errors import CompactedError, DivergedError, InvalidError, TooLargeError
+from callboard.model.rows import META_HEAD, REVISION_LIMIT, Group, Key, Position, Row
+from callboard.model.time import Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Caps:
+    """Limits of an engine, found when it is opened. `durable`: what was acknowledged survives the end of the process."""
+
+    value_bytes: int
+    group_rows: int
+    group_bytes: int
+    durable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Every row at exactly `position`, in batches, in no order; only meta/head, which is `position` itself, is not among them.
+
+    A load that takes too long for the engine to keep that state ends with `CompactedError`: load again.
+    """
+
+    position: Position
+    batches: AsyncIterator[Sequence[Row]]
+
+
+class Leadership(Protocol):
+    """The right to commit, held by one member until it is lost or given up."""
+
+    def confirmed_until(self) -> Instant | None:
+        """The moment up to which nobody else can lead; None when only this process ends it (a kernel lock); 0 once it is over."""
+        ...
+
+    async def lost(self) -> None:
+        """Return when the leadership is over."""
+        ...
+
+    async def resign(self) -> None:
+        """Give it up; later commits by it raise `DeposedError`."""
+        ...
+
+
+class Store(Protocol):
+    """An engine that holds the rows; see the module for the guarantees named on each method."""
+
+    @property
+    def caps(self) -> Caps:
+        """Valid after `open`."""
+        ...
+
+    async def open(self) -> None:
+        """Create or attach. Raises `LockedError`, `UnavailableError`."""
+        ...
+
+    async def load(self) -> Snapshot:
+        """Snapshot."""
+        ...
+
+    def follow(self, after: Position) -> AsyncIterator[Group]:
+        """Ordered, Unique, Atomic, Reliable, OneHistory. Groups without rows are not yielded. Raises `CompactedError`, `DivergedError`."""
+        ...
+
+    async def head(self) -> Position:
+        """Head."""
+        ...
+
+    async def campaign(self, member: str) -> Leadership:
+        """Lease. Returns when elected."""
+        ...
+
+    async def commit(self, group: Group, by: Leadership) -> Position:
+        """Durable, Atomic, Fenced. Answers the group's position. A group without rows is a fenced read: judged, not written.
+
+        The store writes meta/head with every group that has rows; no group names it. Raises `DeposedError`, `UnavailableError` (surely
+        not applied), `IndeterminateError`, `TooLargeError`, `FullError`, `InvalidError`. After `IndeterminateError` the same group may be
+        committed again by the same leadership: it lands at most once, and is answered with its position if it had landed.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Let go of everything; open iterators end."""
+        ...
+
+
+def judge_limits(rows: Mapping[Key, Row | None], caps: Caps) -> None:
+    """Are these rows small enough for one group? Pure, so that a leader can ask for one command alone. Raises `TooLargeError`."""
+    if len(rows) > caps.group_rows:
+        raise TooLargeError(f"{len(rows)} rows in one group, the store takes {caps.group_rows}")
+    total = 0
+    for key, row in rows.items():
+        size = len(row.value) if row is not None else 0
+        if size > caps.value_bytes:
+            raise TooLargeError(f"the value of {key} has {size} bytes, the store takes {caps.value_bytes}")
+        total += len(key) + size
+    if total > caps.group_bytes:
+        raise TooLargeError(f"{total} bytes in one group, the store takes {caps.group_bytes}")
+
+
+def judge_group(group: Group, caps: Caps) -> None:
+    """May this group be written at all, whatever the engine holds? Raises `InvalidError`, `TooLargeError`."""
+    if not group.rows:
+        return
+    if not group.after.revision < group.first <= group.last < REVISION_LIMIT:
+        raise InvalidError("group", f"numbers must grow: after {group.after.revision}, first {group.first}, last {group.last}")
+    if not group.mark or group.mark == group.after.mark:
+        raise InvalidError("group.mark", "must be new and not empty")
+    if META_HEAD in group.rows:
+        raise InvalidError("group.rows", f"{META_HEAD} is written by the store")
+    judge_limits(group.rows, caps)
+
+
+def judge_position(after: Position, *, head: Position, oldest: Position, mark_there: bytes | None) -> None:
+    """OneHistory: can `follow` go on from `after`? Raises `DivergedError`, `CompactedError`.
+
+    `oldest` is the position before the oldest group still kept (`head` when none is); `mark_there` the mark that kept history has at
+    `after.revision`, None when no kept group ends or begins there.
+    """
+    if after.revision > head.revision:
+        raise DivergedError(f"the store ends at revision {head.revision}, before {after.revision}: it was set back; load again")
+    if mark_there is None and after.revision < oldest.revision:
+        raise CompactedError(oldest.revision)
+    if mark_there != after.mark:
+        raise DivergedError(f"another history was written at revision {after.revision}; load again")

@@ -1,0 +1,130 @@
+"""Consul's way with JSON bodies: names in any case or in snake_case, null as nothing, unknown names refused, durations as text or number.
+
+Bodies with the documented names are decoded straight into their struct. Only when that fails is the body read again without types, its
+names are put right by the struct's own fields, and it is converted: most clients never pay for the leniency of a few.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final, Generic, NamedTuple, TypeVar, get_args, get_origin
+
+import msgspec
+from msgspec import Struct
+
+from callboard.model.errors import InvalidError
+from callboard.wire.consul_go import DURATION_MAX, parse_duration, quote
+
+T = TypeVar("T", bound=Struct)
+
+_WORDS: Final = {
+    "id": "ID", "http": "HTTP", "tcp": "TCP", "udp": "UDP", "ttl": "TTL", "grpc": "GRPC", "h2ping": "H2PING", "tls": "TLS", "os": "OS",
+}  # fmt: skip
+_ALIASES: Final = {"args": "script_args"}
+"""Further names of fields; every field also has its own name in snake_case."""
+
+
+class Span(int):
+    """Nanoseconds, given as Go's text (`10s`) or as a number of nanoseconds."""
+
+    __slots__ = ()
+
+
+def go_name(field: str) -> str:
+    """The name Go's structs have for a field: `service_id` is `ServiceID`."""
+    return "".join(_WORDS.get(word, word.capitalize()) for word in field.split("_"))
+
+
+def failure(problem: str) -> InvalidError:
+    """A body that is not what it should be, in Consul's words."""
+    return InvalidError("", f"Request decode failed: {problem}")
+
+
+class Shape(NamedTuple):
+    """How the fields of a struct may be spelled (lower case), and which of them hold structs again.
+
+    Without `names` it is a map whose keys are the caller's own; its values have the shape `inner[""]`.
+    """
+
+    names: Mapping[str, str] | None
+    inner: Mapping[str, "Shape"]
+
+
+def shape_of(struct: type[Struct]) -> Shape:
+    """The shape of a body's struct and of those in it."""
+    names: dict[str, str] = {}
+    inner: dict[str, Shape] = {}
+    for field in msgspec.structs.fields(struct):
+        names[field.encode_name.lower()] = names[field.name] = field.encode_name
+        found = _shape_in(field.type)
+        if found is not None:
+            inner[field.encode_name] = found
+    names.update({alias: names[name] for alias, name in _ALIASES.items() if name in names})
+    return Shape(names, inner)
+
+
+def _shape_in(annotation: Any) -> Shape | None:  # noqa: ANN401  # whatever stands behind a colon
+    """The shape of what a field holds: a struct, perhaps optional or many of it, or a map of structs. None for plain values."""
+    if isinstance(annotation, type) and issubclass(annotation, Struct):
+        return shape_of(annotation)
+    found = next((shape for part in get_args(annotation) if (shape := _shape_in(part)) is not None), None)
+    return Shape(None, {"": found}) if found is not None and get_origin(annotation) is dict else found
+
+
+class Body(Generic[T]):
+    """Decodes one kind of request body. Made once per kind, at assembly of this module's user."""
+
+    def __init__(self, struct: type[T]) -> None:
+        self._struct = struct
+        self._shape = shape_of(struct)
+        self._strict = msgspec.json.Decoder(struct, dec_hook=_convert)
+
+    def decode(self, body: bytes) -> T:
+        """Raises `InvalidError` for anything that is not such a body, and nothing else."""
+        if not body:
+            raise failure("EOF")
+        try:
+            return self._strict.decode(body)
+        except msgspec.ValidationError:
+            return self._lenient(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise failure(str(error)) from None
+
+    def _lenient(self, body: bytes) -> T:
+        try:
+            value = _renamed(msgspec.json.decode(body), self._shape)
+            return msgspec.convert(value, self._struct, dec_hook=_convert)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            raise failure(str(error)) from None
+
+
+def _renamed(value: object, shape: Shape) -> object:
+    """The same value with the names its struct has; null stands for an absent field."""
+    if isinstance(value, list):
+        return [_renamed(item, shape) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if shape.names is None:
+        return {key: _renamed(item, shape.inner[""]) for key, item in value.items()}
+    out: dict[str, object] = {}
+    for key, item in value.items():
+        if item is None:
+            continue  # consulate names every field it knows of, also those that Consul no longer knows
+        name = shape.names.get(key.lower())
+        if name is None:
+            raise failure(f"json: unknown field {quote(key)}")
+        inner = shape.inner.get(name)
+        out[name] = item if inner is None else _renamed(item, inner)
+    return out
+
+
+def _convert(kind: type, value: object) -> object:
+    """What msgspec does not know: spans. Raises `ValueError`, which msgspec tells with the field's name."""
+    if kind is not Span:
+        raise NotImplementedError(kind)
+    if isinstance(value, str):
+        try:
+            return Span(parse_duration(value))
+        except InvalidError as error:
+            raise ValueError(error.problem) from None
+    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= DURATION_MAX:
+        return Span(value)
+    raise ValueError("must be a duration as text, or a number of nanoseconds")

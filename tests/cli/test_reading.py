@@ -1,0 +1,158 @@
+import json
+import os
+import pty
+import subprocess
+import sys
+
+import pytest
+
+from callboard.client import CheckRequest, Client, Registration, Weights
+from tests.cli.conftest import Run
+from tests.servers import ServerProcess
+
+
+def sign_in(client: Client, space: str) -> None:
+    """Three of `web`: one passes, one is critical, one drains. And one of `api`."""
+    for number, (name, status) in enumerate((("web-1", "passing"), ("web-2", "critical"), ("web-3", "passing"))):
+        check = CheckRequest(ttl_ms=600_000, status="passing" if status == "passing" else "critical")
+        client.put(
+            Registration(
+                service="web", id=name, namespace=space, address="10.0.0.1", port=8080 + number, tags=("v1",), meta={"zone": "a"},
+                weights=Weights(passing=3), checks=(check,),
+            )
+        )  # fmt: skip
+    client.drain("web-3", namespace=space)
+    client.put(Registration(service="api", namespace=space, address="10.0.0.2", port=9))
+
+
+def test_services_as_a_table(run: Run, client: Client, space: str) -> None:
+    sign_in(client, space)
+    shown = run("services")
+    assert shown.exit_code == 0
+    assert shown.stdout.splitlines() == [
+        "SERVICE  INSTANCES  PASSING  WARNING  CRITICAL  TAGS",
+        "api      1          1        0        0         -",
+        "web      3          2        0        1         v1",
+    ]
+    assert shown.stderr == ""
+
+
+def test_services_in_the_other_forms(run: Run, client: Client, space: str) -> None:
+    sign_in(client, space)
+    assert run("services", "-o", "name").stdout.splitlines() == ["api", "web"]
+    document = json.loads(run("services", "-o", "json").stdout)
+    assert [service["name"] for service in document["services"]] == ["api", "web"]
+    assert document["revision"] > 0
+    lines = [json.loads(line) for line in run("services", "-o", "jsonl").stdout.splitlines()]
+    assert lines == document["services"]
+    assert run("services", "-o", "wide").stdout.splitlines()[0].split() == [
+        "SERVICE", "INSTANCES", "PASSING", "WARNING", "CRITICAL", "MAINTENANCE", "DRAINING", "NAMESPACE", "TAGS",
+    ]  # fmt: skip
+
+
+def test_nobody_there_is_no_error_and_says_what_to_try(run: Run) -> None:
+    shown = run("services")
+    assert (shown.exit_code, shown.stdout) == (0, "")
+    assert "callboard register" in shown.stderr
+    assert json.loads(run("services", "-o", "json").stdout)["services"] == []
+
+
+def test_instances_in_every_form(run: Run, client: Client, space: str) -> None:
+    sign_in(client, space)
+    shown = run("instances", "web").stdout.splitlines()
+    assert shown[0].split() == ["ID", "NODE", "ADDRESS", "STATUS", "PHASE", "TAGS"]
+    assert [line.split() for line in shown[1:]] == [
+        ["web-1", "callboard", "10.0.0.1:8080", "passing", "serving", "v1"],
+        ["web-2", "callboard", "10.0.0.1:8081", "critical", "serving", "v1"],
+        ["web-3", "callboard", "10.0.0.1:8082", "passing", "draining", "v1"],
+    ]
+    wide = run("instances", "web", "-o", "wide").stdout.splitlines()
+    assert "service:web-2=critical" in wide[2]
+    assert "zone=a" in wide[1]
+    assert "3/1" in wide[1]
+    assert run("instances", "web", "-o", "name").stdout.splitlines() == ["web-1", "web-2", "web-3"]
+    document = json.loads(run("instances", "web", "-o", "json").stdout)
+    assert document["service"] == "web"
+    assert [json.loads(line) for line in run("instances", "web", "-o", "jsonl").stdout.splitlines()] == document["instances"]
+
+
+def test_resolve_says_whom_to_call_and_on_stderr_why_not_the_others(run: Run, client: Client, space: str) -> None:
+    sign_in(client, space)
+    shown = run("resolve", "web")
+    assert shown.exit_code == 0
+    assert [line.split() for line in shown.stdout.splitlines()] == [
+        ["ADDRESS", "ID", "NODE", "STATUS", "TAGS"],
+        ["10.0.0.1:8080", "web-1", "callboard", "passing", "v1"],
+    ]
+    assert "left out: web-2 on callboard: critical: check service:web-2" in shown.stderr
+    assert "left out: web-3 on callboard: draining" in shown.stderr
+    named = run("resolve", "web", "-o", "name")
+    assert (named.stdout, named.stderr) == ("10.0.0.1:8080\n", "")
+    document = json.loads(run("resolve", "web", "-o", "json").stdout)
+    assert {judged["id"]: judged["kept"] for judged in document["considered"]} == {"web-1": True, "web-2": False, "web-3": False}
+    assert json.loads(run("resolve", "web", "-o", "jsonl").stdout)["weight"] == 3
+
+
+def test_resolve_narrows_by_tag_health_and_number(run: Run, client: Client, space: str) -> None:
+    for number, tags in enumerate((("v1",), ("v1", "blue"), ("v2",))):
+        check = CheckRequest(ttl_ms=600_000, status="warning" if number == 0 else "passing")
+        client.put(Registration(service="web", id=f"web-{number}", namespace=space, port=number + 1, tags=tags, checks=(check,)))
+    assert len(run("resolve", "web", "-o", "name").stdout.splitlines()) == 3
+    assert len(run("resolve", "web", "-o", "name", "--tag", "v1").stdout.splitlines()) == 2
+    assert run("resolve", "web", "-o", "name", "--tag", "v1", "--tag", "blue").stdout == "127.0.0.1:2\n"
+    assert run("resolve", "web", "-o", "name", "--tag", "v1", "--passing-only").stdout == "127.0.0.1:2\n"
+    assert len(run("resolve", "web", "-o", "name", "--limit", "1").stdout.splitlines()) == 1
+
+
+def test_exit_code_3_not_found(run: Run) -> None:
+    for command in ("instances", "resolve"):
+        shown = run(command, "nope")
+        assert (shown.exit_code, shown.stdout) == (3, "")
+        assert "callboard services" in shown.stderr
+
+
+def test_exit_code_4_when_nobody_is_fit_to_be_called(run: Run, client: Client, space: str) -> None:
+    client.put(Registration(service="web", namespace=space))
+    client.drain("web", namespace=space)
+    shown = run("resolve", "web")
+    assert (shown.exit_code, shown.stdout) == (4, "")
+    assert "draining" in shown.stderr
+
+
+def test_status_in_every_form(run: Run, server: ServerProcess) -> None:
+    member = server.ready["member"]
+    lines = run("status").stdout.splitlines()
+    assert lines[0].split() == ["MEMBER", "READY", "LEADER", "VERSION", "REVISION", "SERVICES", "INSTANCES"]
+    assert lines[1].split()[:3] == [member, "yes", member]
+    assert run("status", "-o", "name").stdout.strip() == member
+    assert json.loads(run("status", "-o", "json").stdout)["ready"] is True
+    assert json.loads(run("status", "-o", "jsonl").stdout)["datacenter"] == "dc1"
+    assert run("status", "-o", "wide").stdout.splitlines()[0].split()[-4:] == ["NODE", "DATACENTER", "CHECKS", "NODES"]
+
+
+@pytest.mark.parametrize("command", ["services", "instances", "resolve", "status", "watch"])
+def test_every_reading_command_has_the_same_options(run: Run, command: str) -> None:
+    shown = run(command, "--help").stdout
+    for option in ("--output", "--url", "--namespace", "--timeout"):
+        assert option in shown
+
+
+def on_a_terminal(server: ServerProcess, space: str, **environment: str) -> str:
+    """What `callboard instances web` writes to a terminal."""
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "callboard", "instances", "web", "--namespace", space, "--url", server.url]
+    inherited = {name: value for name, value in os.environ.items() if name not in {"NO_COLOR", "TERM"}}
+    subprocess.run(command, stdout=theirs, check=True, timeout=60, env={**inherited, "TERM": "xterm", **environment})
+    os.close(theirs)
+    try:
+        return os.read(ours, 65536).decode()
+    finally:
+        os.close(ours)
+
+
+def test_colour_is_for_terminals_that_want_it(server: ServerProcess, client: Client, space: str, run: Run) -> None:
+    client.put(Registration(service="web", namespace=space))
+    assert "\x1b[32mpassing" in on_a_terminal(server, space)
+    assert "\x1b" not in on_a_terminal(server, space, NO_COLOR="1")
+    assert "\x1b" not in on_a_terminal(server, space, TERM="dumb")
+    assert "\x1b" not in run("instances", "web").stdout

@@ -1,0 +1,178 @@
+import threading
+import time
+from pathlib import Path
+from typing import Self
+
+import pytest
+
+from callboard.client import Change, Client, ClientError, ClientSettings, InvalidRequestError, Registration, UnreachableError, Watch
+from tests.client.broken import HANG, broken_server
+from tests.servers import free_port, running_server, start_server
+from tests.support import poll_until
+
+
+class Collector:
+    """Reads a watch in a thread of its own."""
+
+    def __init__(self, watch: Watch) -> None:
+        self.watch = watch
+        self.changes: list[Change] = []
+        self.failure: ClientError | None = None
+        self.thread = threading.Thread(target=self.read)
+        self.thread.start()
+
+    def read(self) -> None:
+        try:
+            self.changes.extend(self.watch)
+        except ClientError as error:
+            self.failure = error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.watch.close()
+        self.thread.join(10)
+        assert not self.thread.is_alive()
+
+    def told(self) -> list[str]:
+        """Kinds and ids, in the order they came."""
+        return [f"{change.kind} {change.instance.id}" if change.instance else change.kind for change in list(self.changes)]
+
+    def until(self, *told: str) -> None:
+        """Wait until these were told, in this order, and nothing else."""
+        poll_until(lambda: len(self.changes) >= len(told))
+        assert self.told() == list(told)
+
+
+def put(client: Client, space: str, name: str, port: int = 1, service: str = "web") -> None:
+    client.put(Registration(service=service, id=name, namespace=space, port=port))
+
+
+def test_first_everything_then_each_change_once(client: Client, space: str) -> None:
+    put(client, space, "a")
+    with Collector(client.watch("web", namespace=space)) as seen:
+        seen.until("added a", "ready")
+        put(client, space, "b")
+        put(client, space, "b", port=2)
+        put(client, space, "b", port=2)
+        put(client, space, "other", service="api")
+        client.deregister("a", namespace=space)
+        seen.until("added a", "ready", "added b", "changed b", "removed a")
+        changed = seen.changes[3]
+        assert changed.instance is not None
+        assert changed.before is not None
+        assert (changed.before.port, changed.instance.port) == (1, 2)
+
+
+def test_without_services_it_tells_of_all_and_with_several_of_these(client: Client, space: str) -> None:
+    everything, some = client.watch(namespace=space), client.watch("a", "b", namespace=space)
+    with Collector(everything) as all_seen, Collector(some) as some_seen:
+        all_seen.until("ready")
+        some_seen.until("ready")
+        for name in ("a", "b", "c"):
+            put(client, space, name, service=name)
+        all_seen.until("ready", "added a", "added b", "added c")
+        some_seen.until("ready", "added a", "added b")
+
+
+def test_an_instance_that_moves_to_another_service_leaves_the_old_one(client: Client, space: str) -> None:
+    with Collector(client.watch("web", namespace=space)) as web, Collector(client.watch(namespace=space)) as everything:
+        web.until("ready")
+        everything.until("ready")
+        put(client, space, "a")
+        put(client, space, "a", service="api")
+        web.until("ready", "added a", "removed a")
+        poll_until(lambda: len(everything.changes) >= 4)
+        assert [key[1] for key in everything.watch.known] == ["api"]
+
+
+def test_it_resumes_where_it_was_when_the_server_comes_back(space: str, tmp_path: Path) -> None:
+    address = ("--data", str(tmp_path), "--http", f"127.0.0.1:{free_port()}")
+    lost: list[str] = []
+    with running_server(*address) as server:
+        client = Client(ClientSettings(urls=(server.url,)))
+        put(client, space, "a")
+        seen = Collector(client.watch("web", namespace=space, lost=lambda error: lost.append(str(error))))
+        seen.until("added a", "ready")
+    with seen, client, running_server(*address):
+        poll_until(lambda: len(seen.changes) >= 3)
+        put(client, space, "b")
+        poll_until(lambda: "added b" in seen.told())
+        told = seen.told()
+        assert [line for line in told if line not in {"ready", "resync"}] == ["added a", "added b"]
+    assert any("connects again" in line for line in lost)
+
+
+def test_a_server_that_forgot_everything_tells_what_is_different(space: str) -> None:
+    address = ("--dev", "--http", f"127.0.0.1:{free_port()}")
+    with running_server(*address) as server:
+        client = Client(ClientSettings(urls=(server.url,)))
+        for name in ("a", "b", "c"):
+            put(client, space, name)
+        seen = Collector(client.watch("web", namespace=space))
+        seen.until("added a", "added b", "added c", "ready")
+    with seen, client:
+        seen.changes.clear()
+        with running_server(*address):
+            put(client, space, "b", port=7)
+            poll_until(lambda: {key[3]: found.port for key, found in dict(seen.watch.known).items()} == {"b": 7})
+            told = seen.told()
+            assert {"removed a", "removed c"} <= set(told)
+            assert told.count("removed a") == 1
+
+
+def test_it_ends_at_once_when_another_thread_closes_it(client: Client, space: str) -> None:
+    with Collector(client.watch("web", namespace=space)) as seen:
+        seen.until("ready")
+        started = time.monotonic()
+        seen.watch.close()
+        seen.thread.join(10)
+        assert time.monotonic() - started < 2
+        assert seen.failure is None
+
+
+def test_who_stops_iterating_may_go_on_later(client: Client, space: str) -> None:
+    put(client, space, "a")
+    with client.watch("web", namespace=space) as watch:
+        assert next(iter(watch)).kind == "added"
+        put(client, space, "b")
+        changes = iter(watch)
+        told = {change.instance.id for change in (next(changes), next(changes)) if change.instance is not None}
+        assert "b" in told
+        assert {key[3] for key in watch.known} == {"a", "b"}
+
+
+def test_the_first_attempt_says_when_nobody_is_there_or_it_is_refused(client: Client) -> None:
+    with pytest.raises(UnreachableError):
+        next(iter(Client(ClientSettings(urls=(f"http://127.0.0.1:{free_port()}",))).watch()))
+    with pytest.raises(InvalidRequestError, match="service"):
+        next(iter(client.watch("")))
+
+
+def test_another_server_takes_over(space: str) -> None:
+    ports = [free_port(), free_port()]
+    urls = tuple(f"http://127.0.0.1:{port}" for port in ports)
+    first = start_server("--dev", "--http", f"127.0.0.1:{ports[0]}")
+    client = Client(ClientSettings(urls=urls))
+    for name in ("a", "b", "c"):
+        put(client, space, name)
+    with Collector(client.watch("web", namespace=space)) as seen, client:
+        seen.until("added a", "added b", "added c", "ready")
+        first.kill()
+        with running_server("--dev", "--http", f"127.0.0.1:{ports[1]}"):
+            put(client, space, "d")
+            poll_until(lambda: "added d" in seen.told())
+
+
+def test_silence_is_taken_for_death(space: str) -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
+    lost: list[str] = []
+    with broken_server(HANG) as silent, broken_server(head) as ended:
+        settings = ClientSettings(urls=(ended.url,), silence_max_ms=100)
+        with Collector(Client(settings).watch(lost=lambda error: lost.append(str(error)))):
+            poll_until(lambda: len(ended.requests) >= 3)
+        quiet = ClientSettings(urls=(silent.url,), timeout_ms=100)
+        with pytest.raises(UnreachableError, match="no answer in time"):
+            next(iter(Client(quiet).watch()))
+    assert lost

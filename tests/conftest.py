@@ -1,0 +1,41 @@
+"""What holds for every test: hypothesis profiles, and that a skipped test is a failed one.
+
+Warnings are errors and a test may take two minutes: pyproject.toml, [tool.pytest.ini_options].
+"""
+
+import os
+from collections.abc import Generator
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# A slow machine is no finding (deadline, too_slow). `ci` looks further and prints how to replay a failure; `dev` is for the next second.
+settings.register_profile("dev", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("ci", deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
+
+# The shipped suites are tests too: their asserts tell what they compared.
+pytest.register_assert_rewrite("callboard.testing")
+
+_NO_SKIP = "skipped ({reason}), and a skip is a failure: mark it `interop` or `soak`, or declare the deviation in the suite's table"
+
+
+def _refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
+    if report.skipped:
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = _NO_SKIP.format(reason=reason)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    _refuse_skip(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    _refuse_skip(report)
+    return report

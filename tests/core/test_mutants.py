@@ -1,0 +1,164 @@
+# ruff: noqa: SLF001  # a mutant breaks what is inside, on purpose
+"""One mutant per rule of the catalog. Each must be caught by the property that carries the rule's name."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import pytest
+from hypothesis import strategies as st
+
+from callboard.core.catalog import commands as cmd
+from callboard.core.catalog import fold, planning, queries, registering
+from callboard.core.catalog.draft import Draft
+from callboard.core.catalog.loading import Loader
+from callboard.core.catalog.registering import Decision
+from callboard.model.check import Check
+from callboard.model.instance import Instance, Node
+from callboard.model.rows import GLOBAL_FLOOR, ZERO, Key, Row
+from callboard.model.time import Timestamp
+from callboard.model.topics import node_topic
+from tests.core.catalog import test_history as history
+from tests.core.histories import histories, lists_of
+from tests.mutants import Patch, found
+
+
+class Mutant(NamedTuple):
+    rule: str
+    breaks: Callable[[Patch], None]
+    prop: Callable[..., None]
+    strategies: tuple[st.SearchStrategy[Any], ...] = (histories,)
+
+
+def _without_floors(method: str) -> Callable[[Patch], None]:
+    """A change that raises no floor."""
+
+    def breaks(patch: Patch) -> None:
+        real = getattr(Draft, method)
+
+        def put(draft: Draft, value: Any) -> None:
+            with pytest.MonkeyPatch.context() as inner:
+                inner.setattr(Draft, "_raise", lambda *_: None)
+                real(draft, value)
+
+        patch.setattr(Draft, method, put)
+
+    return breaks
+
+
+def _no_topics_of_services(patch: Patch) -> None:
+    patch.setattr(fold, "_touch_node", lambda view, node, changes: changes.topics.add(node_topic(node)))
+
+
+def _expiry_of_any_incarnation(patch: Patch) -> None:
+    def expire(draft: Draft, command: cmd.ExpireTtl, now: Timestamp) -> Decision:
+        there = draft.check(command.target.namespace, command.target.node.lower(), command.target.id)
+        return real(draft, cmd.ExpireTtl(command.target, there.nonce if there is not None else ""), now)
+
+    real = planning._expire
+    patch.setitem(planning._PLANS, cmd.ExpireTtl, expire)
+
+
+def _reap_of_another_time(patch: Patch) -> None:
+    def reap(draft: Draft, command: cmd.Reap, now: Timestamp) -> Decision:
+        there = draft.check(command.target.namespace, command.target.node.lower(), command.target.id)
+        turned = there.turned if there is not None else Timestamp(0)
+        return real(draft, cmd.Reap(command.target, command.nonce, turned), now)
+
+    real = planning._reap
+    patch.setitem(planning._PLANS, cmd.Reap, reap)
+
+
+def _probe_of_any_incarnation(patch: Patch) -> None:
+    def report(draft: Draft, command: cmd.ReportCheck, now: Timestamp) -> Decision:
+        there = draft.check(command.target.namespace, command.target.node.lower(), command.target.id)
+        nonce = there.nonce if there is not None and command.nonce else command.nonce
+        changed = cmd.ReportCheck(target=command.target, status=command.status, output=command.output, nonce=nonce)
+        return real(draft, changed, now)
+
+    real = planning._report
+    patch.setitem(planning._PLANS, cmd.ReportCheck, report)
+
+
+def _writes_the_identical(patch: Patch) -> None:
+    def upsert(draft: Draft, *args: Any, **more: Any) -> Node:
+        node = real(draft, *args, **more)
+        draft.put_node(node)
+        return node
+
+    real = registering.upsert_node
+    patch.setattr(registering, "upsert_node", upsert)
+
+
+def _status_is_forgotten(patch: Patch) -> None:
+    patch.setattr(registering, "_is_maintenance", lambda definition: object())
+
+
+def _sweep_forgets_the_global_floor(patch: Patch) -> None:
+    def sweep(draft: Draft, topic: str, revision: int) -> None:
+        real(draft, topic, revision)  # type: ignore[arg-type]  # passed on
+        del draft._rows[GLOBAL_FLOOR]
+
+    real = Draft.sweep_floor
+    patch.setattr(Draft, "sweep_floor", sweep)
+
+
+def _load_forgets_floors(patch: Patch) -> None:
+    real = Loader.add
+    patch.setattr(Loader, "add", lambda loader, rows: real(loader, [row for row in rows if not row.key.startswith("f/")]))
+
+
+def _load_keeps_one_check(patch: Patch) -> None:
+    real = Loader._place
+    patch.setattr(Loader, "_place", lambda loader, instance, checks: real(loader, instance, checks[-1:]))
+
+
+def _implicit_nodes_stay(patch: Patch) -> None:
+    patch.setattr(planning, "_tidy", lambda draft, node: None)
+
+
+def _node_checks_do_not_count(patch: Patch) -> None:
+    patch.setattr(queries, "find", lambda view, placed: queries.Found(view.nodes[placed.instance.node], placed.instance, placed.checks))
+
+
+def _revision_of_creation(patch: Patch) -> None:
+    """An index from `created` alone: it does not rise when a row changes."""
+    real = Draft._put
+
+    def put(draft: Draft, key: Key, value: Node | Instance | Check) -> None:
+        real(draft, key, value)
+        row = draft._rows[key]
+        if row is not None and value.created != ZERO:
+            draft._rows[key] = Row(key, row.value, value.created)
+
+    patch.setattr(Draft, "_put", put)
+
+
+INDEX = history.test_an_index_rises_when_its_answer_changed_and_never_falls
+ANSWERS = history.test_answers_equal_those_of_the_naive_catalog
+LOAD = history.test_load_equals_fold_whatever_the_order_of_rows
+SWEEP = history.test_a_sweep_of_floors_changes_no_answer_and_lets_no_index_fall
+MUTANTS = [
+    Mutant("floor only on removal, not on a change of service", _without_floors("put_instance"), INDEX),
+    Mutant("floors forgotten when a check moves", _without_floors("put_check"), INDEX),
+    Mutant("floors forgotten when a check goes", _without_floors("remove_check"), INDEX),
+    Mutant("floors forgotten when an instance goes", _without_floors("remove_instance"), INDEX),
+    Mutant("floors forgotten when a node goes", _without_floors("remove_node"), INDEX),
+    Mutant("index from the creation of rows", _revision_of_creation, INDEX),
+    Mutant("a node wakes nobody who waits for its services", _no_topics_of_services, INDEX),
+    Mutant("a sweep forgets the global floor", _sweep_forgets_the_global_floor, SWEEP, (histories, lists_of(3), st.integers(0, 3))),
+    Mutant("a load forgets floors", _load_forgets_floors, history.test_an_index_is_the_same_after_a_reload_and_does_not_fall_later),
+    Mutant("a load keeps one check of an instance", _load_keeps_one_check, LOAD, (histories, st.randoms(use_true_random=False))),
+    Mutant("an expiry counts for any incarnation", _expiry_of_any_incarnation, ANSWERS),
+    Mutant("a reap counts for another critical time", _reap_of_another_time, ANSWERS),
+    Mutant("a probe counts for any incarnation", _probe_of_any_incarnation, ANSWERS),
+    Mutant("a check loses its status when it is registered again", _status_is_forgotten, ANSWERS),
+    Mutant("an implicit node stays when it is empty", _implicit_nodes_stay, ANSWERS),
+    Mutant("checks of the node do not count", _node_checks_do_not_count, ANSWERS),
+    Mutant("what is identical is written again", _writes_the_identical, history.test_what_changes_nothing_writes_nothing),
+]
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=[mutant.rule for mutant in MUTANTS])
+def test_each_broken_rule_is_found_by_its_property(mutant: Mutant, monkeypatch: Patch) -> None:
+    mutant.breaks(monkeypatch)
+    assert found(mutant.prop, mutant.strategies), f"{mutant.prop.__name__} does not notice: {mutant.rule}"

@@ -1,0 +1,78 @@
+"""A server as a process: the ready line, the signals, the exit codes, and what it says when it cannot start."""
+
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests.servers import ServerProcess, durable_server, running_server, start_server
+
+
+def serve(*arguments: str) -> subprocess.CompletedProcess[str]:
+    words = [sys.executable, "-m", "callboard", "serve", *arguments]
+    return subprocess.run(words, capture_output=True, text=True, timeout=20, check=False)
+
+
+def get(server: ServerProcess, path: str) -> bytes:
+    with urllib.request.urlopen(server.url + path, timeout=5) as response:
+        return bytes(response.read())
+
+
+def test_the_ready_line_names_what_listens() -> None:
+    with running_server("--dev", "--dns", "", "--member", "m7") as server:
+        assert server.ready == {"ready": True, "http": [server.url], "member": "m7", "pid": server.popen.pid}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_with_exit_code_0_within_5_s(number: signal.Signals) -> None:
+    server = start_server("--dev")
+    blocked = subprocess.Popen(
+        [sys.executable, "-c", f"import urllib.request as r; r.urlopen('{server.url}/v1/health/service/web?index=1&wait=60s', timeout=60)"]
+    )
+    deadline = time.monotonic() + 10
+    while b"callboard_http_parked_now 1.0" not in get(server, "/metrics"):
+        assert time.monotonic() < deadline
+    begin = time.monotonic()
+    server.popen.send_signal(number)
+    assert server.popen.wait(timeout=10) == 0
+    assert time.monotonic() - begin < 5
+    assert blocked.wait(timeout=10) == 0, "the blocked query was not answered"
+    server.stop()
+
+
+def test_a_data_directory_in_use_is_refused_with_the_pid(tmp_path: Path) -> None:
+    with durable_server(tmp_path) as server:
+        second = serve("--data", str(tmp_path), "--http", "127.0.0.1:0", "--dns", "")
+        assert second.returncode == 1
+        assert f"in use by pid {server.popen.pid}" in second.stderr
+
+
+def test_a_taken_port_is_refused_with_who_answers_there() -> None:
+    with running_server("--dev") as server:
+        second = serve("--dev", "--http", server.url.removeprefix("http://"), "--dns", "")
+        assert second.returncode == 1
+        assert "Callboard" in second.stderr
+        assert "choose another --http" in second.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--acl"], ["--https", "127.0.0.1:0"], ["--store", "etcd://127.0.0.1/x"], ["--http", "nonsense"]])
+def test_what_is_not_built_or_not_sense_is_a_usage_error(arguments: list[str]) -> None:
+    ended = serve(*arguments)
+    assert ended.returncode == 2
+    assert arguments[0].removeprefix("--") in ended.stderr
+
+
+def test_root_and_metrics() -> None:
+    with running_server("--dev") as server:
+        assert b"/v1" in get(server, "/")
+        assert b"callboard_ready 1.0" in get(server, "/metrics")
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            get(server, "/nowhere")
+        assert caught.value.code == 404
+        assert b"nothing is served at /nowhere" in caught.value.read()
+        caught.value.close()

@@ -1,0 +1,56 @@
+"""Settings: flag over environment over file over default, each with its origin, and errors that name the setting."""
+
+import pytest
+
+from callboard.model.errors import InvalidError
+from callboard.server.settings import load
+from callboard.server.stores import make_store, store_url
+
+
+def test_flag_wins_over_environment_over_file_over_default() -> None:
+    file = 'node = "from-file"\ndatacenter = "from-file"\ndata = "from-file"\n'
+    settings = load({"node": "from-flag"}, {"CALLBOARD_NODE": "from-env", "CALLBOARD_DATACENTER": "from-env"}, file)
+    assert (settings.server.node, settings.server.datacenter, settings.server.data) == ("from-flag", "from-env", "from-file")
+    assert settings.server.dns_domain == "consul"
+    assert settings.origins == {"node": "flag --node", "datacenter": "CALLBOARD_DATACENTER", "data": "file"}
+
+
+def test_rooms_are_set_below_tune_in_file_and_environment() -> None:
+    settings = load({}, {"CALLBOARD_TUNE_HTTP_PARKED_MAX_COUNT": "7"}, "[tune.registry]\nhistory_max_count = 9\n")
+    assert settings.room("http").parked_max_count == 7
+    assert settings.room("registry", member="m").history_max_count == 9
+
+
+def test_several_http_addresses_from_the_environment() -> None:
+    assert load({}, {"CALLBOARD_HTTP": "127.0.0.1:1,127.0.0.1:2"}).server.http == ("127.0.0.1:1", "127.0.0.1:2")
+
+
+@pytest.mark.parametrize(
+    ("environment", "file", "named"),
+    [
+        ({"CALLBOARD_NODES": "x"}, "", "CALLBOARD_NODES"),
+        ({"CALLBOARD_TUNE_KITCHEN_SINK": "1"}, "", "CALLBOARD_TUNE_KITCHEN_SINK"),
+        ({"CALLBOARD_TUNE_HTTP_SPEED": "1"}, "", "tune.http.speed"),
+        ({"CALLBOARD_TUNE_HTTP_PARKED_MAX_COUNT": "many"}, "", "parked_max_count"),
+        ({}, "nodes = 1", "nodes"),
+        ({}, "[tune.registry]\nmember = 'x'", "tune.registry.member"),
+        ({}, "tune = 1", "tune"),
+        ({}, "[tune]\nhttp = 1", "tune.http"),
+        ({}, "node = ", "settings file"),
+        ({"CALLBOARD_LOG_LEVEL": "loud"}, "", "log_level"),
+    ],
+)
+def test_a_wrong_setting_is_refused_by_name(environment: dict[str, str], file: str, named: str) -> None:
+    with pytest.raises(InvalidError, match=named.replace(".", r"\.")):
+        load({}, environment, file)
+
+
+def test_environment_of_the_client_is_not_the_servers() -> None:
+    assert load({}, {"CALLBOARD_URL": "http://x", "CALLBOARD_TOKEN": "t", "HOME": "/"}).origins == {}
+
+
+def test_store_of_the_settings() -> None:
+    assert store_url(load({"dev": True}, {}).server) == "memory:"
+    assert store_url(load({"data": "/var/lib/x"}, {}).server) == "sqlite:////var/lib/x"
+    with pytest.raises(InvalidError, match="not built yet"):
+        make_store(load({"store": "etcd://127.0.0.1:2379/x"}, {}))

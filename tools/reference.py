@@ -1,0 +1,112 @@
+"""Write docs/reference.md from the code: every setting, route, command and metric. `--check` only tells whether it is up to date."""
+
+import ast
+import asyncio
+import inspect
+import sys
+import tempfile
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import msgspec
+
+from callboard.cli.main import main as command_line
+from callboard.server.assemble import Server
+from callboard.server.root import root_site
+from callboard.server.settings import PREFIX, ROOMS, ServerSettings, load, tunable
+from callboard.server.telemetry import fields_of, metric_name
+
+TARGET = Path(__file__).resolve().parents[1] / "docs" / "reference.md"
+HEAD = """# Reference
+
+Generated from the code by `make fix`, and held to it by `make check`. Each frontend and store has a README with more.
+"""
+
+
+def attribute_texts(struct: type) -> dict[str, str]:
+    """The literal below each attribute of a class, or the comment-free nothing."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(struct))).body[0]
+    assert isinstance(tree, ast.ClassDef)
+    texts: dict[str, str] = {}
+    last = ""
+    for statement in tree.body:
+        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+            last = statement.target.id
+        elif isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant) and last:
+            texts[last] = " ".join(str(statement.value.value).split())
+    return texts
+
+
+def settings_of(title: str, struct: type[msgspec.Struct], names: list[str], variable: str, key: str) -> Iterator[str]:
+    """A table of one struct's fields."""
+    texts = attribute_texts(struct)
+    defaults = {field.name: field.default for field in msgspec.structs.fields(struct)}
+    yield f"### {title}\n"
+    yield "| setting | default | environment | what it is |"
+    yield "|---|---|---|---|"
+    for name in names:
+        default = defaults[name]
+        shown = "" if default is msgspec.NODEFAULT else msgspec.json.encode(default).decode()
+        yield f"| `{key}{name}` | `{shown}` | `{variable}{name.upper()}` | {texts.get(name, name.replace('_', ' '))} |"
+    yield ""
+
+
+def settings() -> Iterator[str]:
+    """Every setting."""
+    yield "## Settings\n"
+    yield "Flag over environment over file (`--config FILE.toml`) over default. `callboard serve --print-config` prints what is in force.\n"
+    names = list(ServerSettings.__struct_fields__)
+    yield from settings_of("Of the server: flags of `callboard serve`", ServerSettings, names, PREFIX, "")
+    for room, struct in ROOMS.items():
+        yield from settings_of(f"[tune.{room}]", struct, tunable(room), f"{PREFIX}TUNE_{room.upper()}_", "")
+
+
+async def routes_and_metrics() -> list[str]:
+    """Every route of every site, and every metric."""
+    with tempfile.TemporaryDirectory() as directory:
+        server = Server(load({"data": directory, "http": ["127.0.0.1:0"], "dns": "127.0.0.1:0"}, {}))
+        lines = ["## Routes\n", "A path that ends in `/` takes everything below it.\n"]
+        root = root_site(server.telemetry, tuple)
+        for site in sorted((*server.sites, root), key=lambda site: site.prefix):
+            lines += [f"### {site.prefix}\n", "| method | path |", "|---|---|"]
+            lines += [f"| {route.method} | `{route.path}` |" for route in sorted(site.routes, key=lambda route: (route.path, route.method))]
+            lines.append("")
+        lines += ["## Metrics\n", "At `/metrics`, in Prometheus' text format.\n", "| metric | from |", "|---|---|"]
+        lines += [f"| `callboard_{name}` | the catalog as it is now |" for name in server.gauges()]
+        lines += [f"| `{metric_name(room, field)}` | {room} |" for room, stats in server.rooms.items() for field, _ in fields_of(stats)]
+        return [*lines, ""]
+
+
+def commands() -> Iterator[str]:
+    """The help text of every command."""
+    yield "## Commands\n"
+    context = click.Context(command_line, info_name="callboard")
+    yield from ("```text", command_line.get_help(context), "```", "")
+    for name in command_line.list_commands(context):
+        command = command_line.get_command(context, name)
+        assert command is not None
+        with click.Context(command, info_name=f"callboard {name}", terminal_width=120) as inner:
+            yield from (f"### callboard {name}\n", "```text", command.get_help(inner), "```", "")
+
+
+def document() -> str:
+    """The whole page."""
+    return "\n".join([HEAD, *settings(), *asyncio.run(routes_and_metrics()), *commands()]).rstrip() + "\n"
+
+
+def main() -> int:
+    """Write the page, or with --check compare it."""
+    text = document()
+    if "--check" in sys.argv[1:]:
+        if TARGET.read_text(encoding="utf-8") == text:
+            return 0
+        sys.stderr.write("docs/reference.md is not what the code says; make fix writes it\n")
+        return 1
+    TARGET.write_text(text, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
