@@ -50,7 +50,7 @@ bench: $(STAMP) ## Measure, write JSON with commit, seed and machine
 
 .PHONY: soak
 soak: $(STAMP) ## The long runs: hundreds of crashes
-	@$(BIN)/python -m pytest -m soak tests/soak $(ARGS)
+	@$(BIN)/python -m pytest -m soak -o faulthandler_timeout=0 tests/soak $(ARGS)
 
 .PHONY: interop
 interop: $(STAMP) ## Foreign clients, dig, network name spaces, strace against a real server

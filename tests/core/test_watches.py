@@ -48,3 +48,9 @@ def test_a_group_larger_than_the_history_is_not_kept_and_that_is_said() -> None:
     with pytest.raises(CompactedError):
         history.after(Revision(1))
     assert list(history.after(Revision(2))) == []
+
+
+def test_what_the_history_keeps_is_bounded_whatever_a_change_touches() -> None:
+    history = History(Revision(1), 3)
+    history.add(Changes(Revision(2), checks=[CheckChange(None, None)], topics={Topic(str(number)) for number in range(10_000)}))
+    assert list(history.after(Revision(1))) == [Changes(Revision(2), checks=[CheckChange(None, None)])]

@@ -1,5 +1,6 @@
 """A whole registry in virtual time: memory store with faults, a clock that jumps, probes that answer from a script."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from callboard.core.health import ProbeResult
 from callboard.model.check import Check, CheckSpec, Definition, HttpCheck, ProbeDefinition, Status, TcpCheck, TtlCheck
 from callboard.model.instance import InstanceSpec, NodeSpec
 from callboard.model.rows import Outcome
-from callboard.model.time import SECOND, Duration, Instant, seconds
+from callboard.model.time import SECOND, Instant, seconds
 from callboard.registry.registry import Registry
 from callboard.registry.settings import RegistrySettings
 from callboard.registry.submission import Submission
@@ -35,13 +36,11 @@ class Asked:
 
     async def __call__(self, definition: ProbeDefinition) -> ProbeResult:
         """Ask."""
-        from asyncio import sleep
-
         self.when.append((self._clock.now(), definition))
         self.running += 1
         self.most = max(self.most, self.running)
         try:
-            await sleep(self.takes_s)
+            await asyncio.sleep(self.takes_s)
         finally:
             self.running -= 1
         return self.answer(definition)
@@ -70,9 +69,7 @@ class Stage:
 
     async def wait(self, span_s: float) -> None:
         """Let time pass."""
-        from asyncio import sleep
-
-        await sleep(span_s)
+        await asyncio.sleep(span_s)
 
     def pause(self, span_s: float) -> None:
         """Stop the process for a while: the clocks run, nothing else does."""
@@ -98,9 +95,7 @@ class Stage:
 
 async def outcome_of(submission: Submission) -> Outcome:
     """The outcome, when it is there."""
-    from asyncio import get_running_loop
-
-    future = get_running_loop().create_future()
+    future = asyncio.get_running_loop().create_future()
     submission.then(future.set_result)
     return await future  # type: ignore[no-any-return]  # of the future just made
 
@@ -166,6 +161,3 @@ def registration(
 def report(status: Status, output: str | None = "", check: str = "c1") -> cmd.ReportCheck:
     """A client's word on a check."""
     return cmd.ReportCheck(target=cmd.Target("n1", check), status=status, output=output)
-
-
-DAY = Duration(86_400 * SECOND)

@@ -1,5 +1,7 @@
 """Liveness through the whole registry, in virtual time."""
 
+import asyncio
+
 import pytest
 
 from callboard.core.catalog import commands as cmd
@@ -204,6 +206,22 @@ def test_a_short_delay_of_the_loop_is_no_pause() -> None:
                 await stage.wait(0.05)
             assert stage.registry.stats.pauses == 0
             await stage.wait(0.6)
+            assert stage.status() is C
+
+    played(play)
+
+
+def test_a_heartbeat_that_waited_while_the_loop_was_held_up_comes_before_the_expiry() -> None:
+    async def play(clock: VirtualClock) -> None:
+        async with on_stage(clock) as stage:
+            await stage.done(registration(ttl(1)))
+            await stage.wait(0.5)
+            # It waits in the buffer of its socket, and its callback comes after that of the deadline.
+            asyncio.get_running_loop().call_later(0.52, stage.beat)
+            stage.pause(0.8)
+            await stage.wait(0.5)
+            assert stage.turns[1:] == []
+            await stage.wait(0.7)
             assert stage.status() is C
 
     played(play)
@@ -424,9 +442,9 @@ def test_the_driver_comes_only_when_there_is_something_to_do(monkeypatch: pytest
     ticks = []
     real = Registry._tick  # noqa: SLF001  # the driver's own turn is what is counted
 
-    def counted(registry: Registry) -> None:
+    def counted(registry: Registry, *, gave_way: bool = False) -> None:
         ticks.append(1)
-        real(registry)
+        real(registry, gave_way=gave_way)
 
     monkeypatch.setattr(Registry, "_tick", counted)
 

@@ -57,16 +57,16 @@ def test_a_service_that_goes_is_found_out_by_http_tcp_and_ttl_and_one_that_comes
                 command = registration(definition, instance=name, check=name, nonce=name, status=Status.CRITICAL)
                 assert (await outcome_of(registry.submit(command))).refusal is None
             for name in definitions:
-                await _turned(registry, name, Status.PASSING, 3)
+                await _turned(registry, name, Status.PASSING, 20)
             assert registry.view.check("public", "n1", "http").output.endswith("200 OK Output: ok")  # type: ignore[union-attr]  # it is there
             await outcome_of(registry.submit(registration(ttl(0.1), instance="ttl", check="ttl", nonce="ttl")))
-            assert await _turned(registry, "ttl", Status.CRITICAL, 2) >= 0.08
+            assert await _turned(registry, "ttl", Status.CRITICAL, 20) >= 0.08
         finally:
             listening.shutdown(socket.SHUT_RDWR)
             listening.close()
             server.join()
         for name in definitions:
-            await _turned(registry, name, Status.CRITICAL, 3)
+            await _turned(registry, name, Status.CRITICAL, 20)
             assert "connection refused" in registry.view.check("public", "n1", name).output  # type: ignore[union-attr]  # it is there
         await registry.close()
 

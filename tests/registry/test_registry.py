@@ -310,3 +310,18 @@ def test_floors_are_swept_one_sweep_at_a_time_within_the_limits_of_the_store() -
             assert all(now >= index[topic] for topic, now in indexes(stage.registry.view).items())
 
     played(play)
+
+
+def test_floors_are_swept_while_groups_land_all_the_time() -> None:
+    async def play(clock: VirtualClock) -> None:
+        async with on_stage(clock, settings=RegistrySettings(member="m1", floors_max_count=40)) as stage:
+            most = 0
+            for number in range(300):
+                command = cmd.Register(nonce=f"r{number}", node=NODE, instance=InstanceSpec(service=f"s{number}", id="a"))
+                await stage.done(command)
+                await stage.done(cmd.DeregisterInstance(cmd.Target("n1", "a")))
+                await stage.wait(0.05)
+                most = max(most, len(stage.registry.view.floors))
+            assert most < 100
+
+    played(play)

@@ -81,6 +81,35 @@ def test_a_newer_schema_is_refused_and_left_alone(tmp_path: Path) -> None:
     assert (tmp_path / DATABASE_NAME).read_bytes() == content
 
 
+@pytest.mark.parametrize(
+    "damage",
+    ["DELETE FROM head", "UPDATE head SET revision = 'x'", "UPDATE head SET revision = 9007199254740992", "UPDATE head SET mark = 'text'"],
+)
+def test_a_head_that_says_nothing_it_could_say_is_refused(tmp_path: Path, damage: str) -> None:
+    run(_write_and_close(tmp_path))
+    with closing(sqlite3.connect(tmp_path / DATABASE_NAME)) as hand:
+        hand.execute(damage)
+        hand.commit()
+    with pytest.raises(UnavailableError, match=r"database is damaged \(its head is .* restore it from a backup"):
+        run(opened(tmp_path))
+
+
+def test_a_value_that_a_hand_has_turned_into_text_is_read_as_its_bytes(tmp_path: Path) -> None:
+    async def read_again() -> set[type]:
+        store = await opened(tmp_path)
+        try:
+            _, rows = await loaded(store)
+            return {type(row.value) for row in rows.values()}
+        finally:
+            await store.close()
+
+    run(_write_and_close(tmp_path))
+    with closing(sqlite3.connect(tmp_path / DATABASE_NAME)) as hand:
+        hand.execute("UPDATE rows SET value = CAST(value AS TEXT)")
+        hand.commit()
+    assert run(read_again()) == {bytes}
+
+
 async def _write_and_close(directory: Path) -> Scribe:
     scribe = await written(directory)
     await scribe.store.close()

@@ -62,8 +62,11 @@ class History:
         """Changes after this revision are complete."""
 
     def add(self, changes: Changes) -> None:
-        """Keep a group's changes; the oldest groups go when there are too many changes."""
-        self._entries.append(changes)
+        """Keep a group's changes; the oldest groups go when there are too many changes.
+
+        Their topics are not kept: they are for whoever waits now, and one change of a node may touch ten thousand.
+        """
+        self._entries.append(Changes(changes.revision, changes.nodes, changes.instances, changes.checks))
         self._count += changes.weight
         while self._count > self._max_count:
             oldest = self._entries.popleft()

@@ -14,6 +14,7 @@ import httptools
 from callboard.core.callers import is_loopback
 from callboard.model.errors import CallboardError
 from callboard.net.dial import dial, reason
+from callboard.net.lookup import Lookups
 
 REDIRECTS_MAX_COUNT: Final = 10
 HEAD_MAX_BYTES: Final = 65_536
@@ -56,7 +57,7 @@ class Incoming:
     whole: bool = False
 
 
-async def fetch(outgoing: Outgoing, timeout_s: float) -> Incoming:
+async def fetch(outgoing: Outgoing, timeout_s: float, lookups: Lookups | None = None) -> Incoming:
     """Make the request, following redirects unless told otherwise, all of it within `timeout_s`.
 
     Raises `RequestError` and `DialError`, and `OSError` when this machine lacks what it takes. An answer whose body is not finished in
@@ -64,7 +65,7 @@ async def fetch(outgoing: Outgoing, timeout_s: float) -> Incoming:
     """
     end = asyncio.get_running_loop().time() + timeout_s
     for _ in range(REDIRECTS_MAX_COUNT + 1):
-        answer = await _exchange(outgoing, end, timeout_s)
+        answer = await _exchange(outgoing, end, timeout_s, lookups)
         if not outgoing.follow_redirects or answer.status not in _REDIRECTS or not answer.location:
             return answer
         outgoing = _redirected(outgoing, answer)
@@ -108,14 +109,14 @@ def _split(url: str) -> SplitResult:
     return parts
 
 
-async def _exchange(outgoing: Outgoing, end: float, timeout_s: float) -> Incoming:
+async def _exchange(outgoing: Outgoing, end: float, timeout_s: float, lookups: Lookups | None) -> Incoming:
     """One request and its answer on a connection of its own."""
     loop = asyncio.get_running_loop()
     parts = _split(outgoing.url)
     request = _head(outgoing, parts) + outgoing.body
     transport, connection = await dial(
         lambda: _Connection(loop, request, head_only=outgoing.method == "HEAD"),
-        outgoing.connect or parts.hostname or "", parts.port or 80, end - loop.time(),
+        outgoing.connect or parts.hostname or "", parts.port or 80, end - loop.time(), lookups,
     )  # fmt: skip
     try:
         async with asyncio.timeout_at(end):

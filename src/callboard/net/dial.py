@@ -6,12 +6,11 @@ A connection belongs to whoever dialled it.
 import asyncio
 import errno
 import os
-import socket
 from collections.abc import Callable
 from ipaddress import ip_address
 from typing import Final, TypeVar
 
-from callboard.model.errors import CallboardError
+from callboard.net.lookup import DialError, Lookups
 
 P = TypeVar("P", bound=asyncio.Protocol)
 
@@ -26,20 +25,16 @@ _WORDS: Final = {
 }
 
 
-class DialError(CallboardError):
-    """No connection; the message says to where and why."""
-
-    code = "dial"
-
-
-async def dial(make: Callable[[], P], host: str, port: int, timeout_s: float) -> tuple[asyncio.Transport, P]:
+async def dial(
+    make: Callable[[], P], host: str, port: int, timeout_s: float, lookups: Lookups | None = None
+) -> tuple[asyncio.Transport, P]:  # fmt: skip
     """Connect within `timeout_s`. A name is tried address by address, each with its share of the time that is left.
 
     Raises `DialError`, and `OSError` when this machine lacks what it takes (files, memory).
     """
     loop = asyncio.get_running_loop()
     end = loop.time() + timeout_s
-    addresses = [host] if is_address(host) else await _resolve(host, port, timeout_s)
+    addresses = [host] if is_address(host) else await (lookups or Lookups()).addresses(host, timeout_s)
     problem = ""
     for place, address in enumerate(addresses):
         try:
@@ -57,19 +52,6 @@ def is_address(host: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-async def _resolve(host: str, port: int, timeout_s: float) -> list[str]:
-    loop = asyncio.get_running_loop()
-    try:
-        async with asyncio.timeout(timeout_s):
-            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except TimeoutError:
-        raise DialError(f"dial tcp: lookup {host}: timeout") from None
-    except (socket.gaierror, UnicodeError) as error:
-        said = error.strerror.lower() if isinstance(error, socket.gaierror) and error.strerror else "no such host"
-        raise DialError(f"dial tcp: lookup {host}: {said}") from None
-    return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
 def reason(error: OSError) -> str:

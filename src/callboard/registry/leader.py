@@ -14,10 +14,11 @@ from callboard.core.catalog.fold import fold
 from callboard.core.catalog.overlay import Overlay
 from callboard.core.catalog.planning import plan
 from callboard.core.catalog.view import View
+from callboard.model.errors import TooLargeError
 from callboard.model.rows import Group, Key, Outcome, Position, Refusal, RefusalReason, Revision, Row
 from callboard.model.time import Timestamp
 from callboard.registry.submission import Submission
-from callboard.store.contract import Caps
+from callboard.store.contract import Caps, judge_limits
 
 _log = logging.getLogger(__name__)
 
@@ -83,7 +84,7 @@ class Leader:
         decision = plan(draft, submission.command, now)
         rows = draft.rows
         size_bytes = sum(len(row.value) + len(key) if row is not None else len(key) for key, row in rows.items())
-        refusal = decision.refusal or self._too_large(rows, size_bytes)
+        refusal = decision.refusal or self._too_large(rows)
         if refusal is not None or not rows:
             outcome = Outcome(submission.id, Revision(self._next - 1), changed=False, node=decision.node, refusal=refusal)
             rows, size_bytes = {}, 0
@@ -103,15 +104,11 @@ class Leader:
         self.pending_count += 1
         return outcome
 
-    def _too_large(self, rows: dict[Key, Row | None], size_bytes: int) -> Refusal | None:
-        caps = self._caps
-        if len(rows) > caps.group_rows:
-            return Refusal("too_large", "rows", f"the command changes {len(rows)} rows, the store takes {caps.group_rows} at a time")
-        if size_bytes > caps.group_bytes:
-            return Refusal("too_large", "bytes", f"the command changes {size_bytes} bytes, the store takes {caps.group_bytes} at a time")
-        largest = max((len(row.value) for row in rows.values() if row is not None), default=0)
-        if largest > caps.value_bytes:
-            return Refusal("too_large", "value", f"a row of {largest} bytes is more than the {caps.value_bytes} the store takes")
+    def _too_large(self, rows: dict[Key, Row | None]) -> Refusal | None:
+        try:
+            judge_limits(rows, self._caps)
+        except TooLargeError as error:
+            return Refusal("too_large", "", f"the command is {error}")
         return None
 
     def _batch(self, rows: int, size_bytes: int) -> Batch:

@@ -2,16 +2,18 @@
 
 import logging
 from collections.abc import Awaitable, Callable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from callboard.core.health import ProbeResult
 from callboard.core.liveness import CheckKey
 from callboard.model.check import Check, HttpCheck, ProbeDefinition, Status, TcpCheck
-from callboard.model.time import SECOND, Instant
+from callboard.model.time import SECOND, Duration, Instant
+from callboard.net.lookup import Lookups
 from callboard.net.probe import probe_http, probe_tcp
 from callboard.net.tasks import Tasks
 
 _log = logging.getLogger(__name__)
+_COMPLAINT_EVERY: Final = Duration(10 * SECOND)
 
 
 class Probe(NamedTuple):
@@ -27,12 +29,18 @@ Ask = Callable[[ProbeDefinition], Awaitable[ProbeResult]]
 """Asks once, within the timeout of the definition. Raises `OSError` when this machine lacks what a question takes."""
 
 
-async def ask(definition: ProbeDefinition) -> ProbeResult:
-    """Ask over the network."""
-    timeout_s = definition.timeout / SECOND
-    if isinstance(definition, HttpCheck):
-        return await probe_http(definition, timeout_s)
-    return await probe_tcp(definition, timeout_s)
+class Asking:
+    """Asks over the network; the names it is looking up are those of one prober."""
+
+    def __init__(self, lookups_max_count: int) -> None:
+        self._lookups = Lookups(lookups_max_count)
+
+    async def __call__(self, definition: ProbeDefinition) -> ProbeResult:
+        """Ask once."""
+        timeout_s = definition.timeout / SECOND
+        if isinstance(definition, HttpCheck):
+            return await probe_http(definition, timeout_s, self._lookups)
+        return await probe_tcp(definition, timeout_s, self._lookups)
 
 
 class Prober:
@@ -44,6 +52,8 @@ class Prober:
         self._ask = ask
         self._report = report
         self._running = 0
+        self._unmade = 0
+        self._complained: Instant | None = None
 
     @property
     def room(self) -> int:
@@ -63,10 +73,19 @@ class Prober:
             result = await self._ask(probe.definition)
         except OSError as error:
             # Out of files, ports or memory: that is no evidence about whoever was to be asked.
-            _log.error("probe of check %s on node %s could not be made: %s", key[2], key[1], error)
+            self._complain(key, probe.started, error)
         except Exception as error:  # noqa: BLE001  # a bug of ours must be seen on the check, and must not end its probes
             result = ProbeResult(Status.CRITICAL, f"the probe failed within this server: {error!r}")
             _log.exception("probe of check %s on node %s failed", key[2], key[1])
         finally:
             self._running -= 1
         self._report(key, probe, result)
+
+    def _complain(self, key: CheckKey, now: Instant, error: OSError) -> None:
+        """Say it, but not for each of the hundreds of probes that fail alike in the same second."""
+        self._unmade += 1
+        if self._complained is None or now >= self._complained + _COMPLAINT_EVERY:
+            _log.error(
+                "probe of check %s on node %s could not be made: %s (%d such since this was last said)", key[2], key[1], error, self._unmade
+            )  # fmt: skip
+            self._complained, self._unmade = now, 0

@@ -7,12 +7,14 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from callboard.core.callers import Home
 from callboard.core.catalog import commands as cmd
 from callboard.core.catalog.changes import Changes, CheckChange
 from callboard.core.catalog.loading import Loader
 from callboard.core.catalog.view import View
+from callboard.core.deadlines import TICK
 from callboard.core.health import ProbeResult
 from callboard.core.liveness import CheckKey, Liveness
 from callboard.core.steady import SteadyTime
@@ -27,7 +29,7 @@ from callboard.registry.clock import Clock, Entropy
 from callboard.registry.committer import Committer, LeadLostError
 from callboard.registry.itself import registration_of_itself
 from callboard.registry.leader import Leader, refusal_outcome
-from callboard.registry.prober import Ask, Probe, Prober, ask
+from callboard.registry.prober import Ask, Asking, Probe, Prober
 from callboard.registry.settings import RegistrySettings
 from callboard.registry.stats import RegistryStats
 from callboard.registry.submission import Submission
@@ -42,8 +44,8 @@ _log = logging.getLogger(__name__)
 class Registry:
     """Open it, use it, close it. Everything but `open` and `close` is synchronous and belongs to the loop that opened it."""
 
-    def __init__(self, store: Store, settings: RegistrySettings, clock: Clock, entropy: Entropy, ask: Ask = ask) -> None:
-        """`ask` makes a probe; it is handed in like the clock, for tests in virtual time."""
+    def __init__(self, store: Store, settings: RegistrySettings, clock: Clock, entropy: Entropy, ask: Ask | None = None) -> None:
+        """`ask` makes a probe, over the network when none is given; it is handed in like the clock, for tests in virtual time."""
         self.settings = settings
         self.home = Home(settings.node, settings.address)
         self.clock = clock
@@ -64,7 +66,10 @@ class Registry:
         self._leadership: Leadership | None = None
         self._committer: Committer | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._prober = Prober(settings.probes_parallel_max_count, self._tasks, ask, self._probed)
+        self._ticked = Instant(0)
+        self._expected = Instant(0)
+        asking = ask or Asking(settings.lookups_parallel_max_count)
+        self._prober = Prober(settings.probes_parallel_max_count, self._tasks, asking, self._probed)
         self._sweep: Submission | None = None
         self._failed: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
@@ -94,7 +99,7 @@ class Registry:
         if outcome.refusal is not None:
             raise DivergedError(f"the opening group was refused: {outcome.refusal.detail}")
         self.ready = True
-        self._tick()
+        self._arm()
 
     async def _load(self) -> View:
         snapshot = await self._store.load()
@@ -250,23 +255,30 @@ class Registry:
         return self._steady.observe(self.clock.now())
 
     def _arm(self) -> None:
-        """One timer, at the earliest deadline, and never later than the lateness bound, so that a pause is noticed."""
+        """One timer, at the earliest deadline, and never later than the lateness bound after the last one, however often it is set anew:
+        so a pause is noticed, and what is done now and then is done while groups land all the time."""
         if not self.ready:
             return
         now = self._now()
-        wait = self.settings.lateness_max_ms * MILLISECOND
+        wait = max(0, self._ticked + self.settings.lateness_max_ms * MILLISECOND - now)
         deadline = self._liveness.deadline(probing=self._prober.room > 0)
         if deadline is not None:
             wait = min(wait, max(0, deadline - now))
         if self._timer is not None:
             self._timer.cancel()
         wait_ms = -(-wait // MILLISECOND)  # rounded up: loops round to milliseconds, and coming early would be coming in vain
+        self._expected = Instant(now + wait_ms * MILLISECOND)
         self._timer = asyncio.get_running_loop().call_later(wait_ms / 1_000, self._tick)
 
-    def _tick(self) -> None:
+    def _tick(self, *, gave_way: bool = False) -> None:
         if not self.ready:
             return
         now = self._now()
+        if now > self._expected + TICK and not gave_way:
+            # The loop was held up, and some loops run timers first. What came in meanwhile may be a sign of life: let it be read.
+            self._timer = asyncio.get_running_loop().call_later(0.001, partial(self._tick, gave_way=True))
+            return
+        self._ticked = now
         self.stats.pauses = self._steady.gaps
         due = self._liveness.due(now, self.settings.expiries_max_count, self._prober.room)
         for key in due.expired:

@@ -24,6 +24,8 @@ class RegistrySettings(Struct, frozen=True, kw_only=True):
     expiries_max_count: int = 2_000
     """Deadlines worked off per turn of the loop."""
     probes_parallel_max_count: int = 256
+    lookups_parallel_max_count: int = 64
+    """Host names of probes that are looked up at once, each in a thread of its own."""
     check_output_hold_ms: int = 300_000
     """A probe's new output without a turn is written at most this often."""
     commit_retries_max_count: int = 5

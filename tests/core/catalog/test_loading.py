@@ -5,11 +5,13 @@ import pytest
 from callboard.core.catalog import commands as cmd
 from callboard.core.catalog.codec import UnreadableRowError
 from callboard.core.catalog.fold import fold
+from callboard.core.catalog.indexes import table_index
 from callboard.core.catalog.loading import Loader
 from callboard.model.check import CheckSpec, ManualCheck
 from callboard.model.errors import DivergedError
 from callboard.model.instance import InstanceSpec, NodeSpec
 from callboard.model.rows import GLOBAL_FLOOR, Group, Key, Position, Revision, Row
+from callboard.model.topics import NODES, checks_topic, services_topic
 from tests.core.histories import fixed
 from tests.core.world import World, picture
 
@@ -88,3 +90,15 @@ def test_the_global_floor_counts_for_every_topic() -> None:
 
     assert set(indexes(made.view).values()) == {50}
     assert set(indexes(made.reloaded()).values()) == {50}
+
+
+def test_a_namespace_goes_with_its_last_row_and_its_indexes_stay() -> None:
+    made = World()
+    check = cmd.Attached("a", CheckSpec(id="c1", definition=ManualCheck()))
+    before = set(made.view.spaces), set(made.view.tables)
+    instance = InstanceSpec(namespace="passing-by", service="web", id="a")
+    made.do(fixed(cmd.Register(nonce="r1", node=NODE, instance=instance, checks=(check,), namespace="passing-by")))
+    shown = [table_index(made.view, topic("passing-by")) for topic in (services_topic, checks_topic)]
+    made.do(fixed(cmd.DeregisterInstance(cmd.Target("n1", "a", "passing-by"))))
+    assert (set(made.view.spaces), set(made.view.tables) - {NODES}) == before
+    assert [table_index(made.view, topic("passing-by")) for topic in (services_topic, checks_topic)] > shown

@@ -84,6 +84,22 @@ def test_garbage_behind_a_request_that_is_being_answered_does_not_cost_its_answe
     run(scenario())
 
 
+def test_half_a_request_behind_a_stream_does_not_end_the_stream() -> None:
+    async def scenario() -> None:
+        world = World()
+        async with serving(world, head_time_max_ms=20) as port, connected(port) as client:
+            client.send(request("GET /slow/stream") + b"GET /ec")
+            await client.reader.readuntil(b"\r\n\r\n")
+            await asyncio.sleep(0.05)
+            world.chunks.put_nowait(b"one")
+            world.chunks.put_nowait(None)
+            assert [chunk async for chunk in client.chunks()] == [b"one"]
+            assert (await client.response()).status == 408, "in its turn"
+            assert await client.ended() == b""
+
+    run(scenario())
+
+
 def test_garbage_inside_a_body_is_refused_at_once() -> None:
     async def scenario() -> None:
         async with serving(World()) as port, connected(port) as client:

@@ -1,6 +1,7 @@
 """Parking in virtual time: no lost wake-up, no double answer, nobody woken for nothing."""
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 from hypothesis import settings
@@ -329,6 +330,23 @@ def test_a_waiter_that_is_handed_out_gets_the_newest_answer() -> None:
     house.write("a", "2")
     house.loop.settle()
     assert sorted(client.answers[0] for client in clients) == [b"1", b"2"]
+
+
+def test_one_waiter_that_cannot_be_answered_costs_no_other_its_answer() -> None:
+    class Bad(Client):
+        def answered(self, kept: Kept) -> None:
+            raise RuntimeError
+
+    house = House()
+    clients = parked(house, 20)
+    for _ in range(3):
+        house.ask(Bad(house), "a", 1)
+    house.write("a", "1")
+    for _ in range(4):
+        with suppress(RuntimeError):
+            house.loop.step()
+    assert all(client.answers == [b"1"] for client in clients)
+    assert house.stats.parked_now == 0
 
 
 def test_when_the_time_is_over_the_same_answer_comes_again() -> None:

@@ -1,6 +1,7 @@
 """The wheel against a list of deadlines, and its timer on a loop."""
 
 import asyncio
+from contextlib import suppress
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -71,6 +72,22 @@ def test_a_turn_looks_at_no_more_than_its_limit() -> None:
     assert not wheel.turn(Instant(TICK), 4)
     assert sum(len(thing.expiries) for thing in things) == 10
     assert wheel.deadline() is None
+
+
+def test_an_expiry_that_fails_costs_no_other_its_own() -> None:
+    class Bad(Thing):
+        def expired(self, now: Instant) -> None:
+            raise RuntimeError
+
+    wheel = Wheel()
+    things = [Thing(wheel) for _ in range(20)]
+    for thing in [*things, Bad(wheel), Bad(wheel)]:
+        wheel.put(thing, 5)
+    for _ in range(3):
+        with suppress(RuntimeError):
+            wheel.turn(Instant(TICK), 100)
+    assert all(thing.expiries for thing in things)
+    assert (len(wheel), wheel.deadline()) == (0, None)
 
 
 def test_one_timer_of_the_loop_serves_all() -> None:

@@ -28,6 +28,7 @@ class Draft:
         self._values: dict[Key, Value | None] = {}
         self._rows: dict[Key, Row | None] = {}
         self._global_floor = ZERO
+        self._floor = b""
 
     @property
     def rows(self) -> dict[Key, Row | None]:
@@ -183,9 +184,11 @@ class Draft:
             self._raise(service_topic(holder.namespace, holder.service))
 
     def _raise(self, *topics: Topic) -> None:
+        if not self._floor:
+            self._floor = encode(Floor(self.revision))
         for topic in topics:
             key = floor_key(topic)
-            self._rows[key] = Row(key, encode(Floor(self.revision)), self.revision)
+            self._rows[key] = Row(key, self._floor, self.revision)
 
     def _put(self, key: Key, value: Value) -> None:
         if value.modified:

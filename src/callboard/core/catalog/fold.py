@@ -139,16 +139,17 @@ def _leave_service(view: View, placed: Placed, changes: Changes) -> None:
 
 
 def _remove_instance(view: View, namespace: str, node: str, instance: str, changes: Changes) -> None:
-    space = view.space(namespace)
-    there = space.by_node.get(node)
+    space = view.spaces.get(namespace)
+    there = space.by_node.get(node) if space is not None else None
     before = there.pop(instance, None) if there is not None else None
-    if before is None or there is None:
+    if before is None or there is None or space is None:
         return
     if not there:
         del space.by_node[node]
     _leave_service(view, before, changes)
     changes.instances.append(InstanceChange(before.instance, None))
     changes.topics.update((node_topic(node), services_topic(namespace)))
+    _forget_empty(view, namespace)
 
 
 # -- checks
@@ -215,6 +216,16 @@ def _remove_check(view: View, namespace: str, node: str, check: str, changes: Ch
         del holders[node]
     changes.checks.append(CheckChange(before, None))
     changes.topics.update((checks_topic(namespace), node_topic(node)))
+    _forget_empty(view, namespace)
+
+
+def _forget_empty(view: View, namespace: str) -> None:
+    """A namespace goes with its last row. The indexes of its lists do not fall: that row raised their floors when it left."""
+    space = view.spaces[namespace]
+    if not space.by_node and not space.holders:
+        del view.spaces[namespace]
+        view.tables.pop(services_topic(namespace), None)
+        view.tables.pop(checks_topic(namespace), None)
 
 
 def require_node(view: View, node: str, what: str) -> None:

@@ -92,7 +92,7 @@ class Kept:
     def take(self, content: Content, dates: Dates) -> None:
         """What was rendered. Raises `ValueError` for a malformed header field."""
         answer, index = content.answer, content.index
-        body = answer.body
+        body = coding.sendable(answer)
         bare = Answer(answer.status, b"", answer.content_type, answer.headers)
         self.newest = index
         if bare != self._bare or len(self.plain) != self._head_bytes + len(body) or not self.plain.endswith(body):

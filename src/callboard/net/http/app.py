@@ -180,7 +180,7 @@ class LongWay:
             await self._stream(exchange, reply)
 
     async def _send(self, exchange: Exchange, answer: Answer, errors: Errors) -> None:
-        body = answer.body
+        body = coding.sendable(answer)
         gzipped = exchange.gzip and coding.compressible(answer, len(body), self._hub.settings.gzip_min_bytes)
         if gzipped:
             body = coding.gzip(body)
@@ -188,9 +188,10 @@ class LongWay:
             fields = coding.fields(answer, len(body), gzipped=gzipped)
         except ValueError as error:
             answer = failed(errors, error, self._hub.stats, "encoding an answer")
-            body, fields = answer.body, coding.fields(answer, len(answer.body))
+            body = coding.sendable(answer)
+            fields = coding.fields(answer, len(body))
         await exchange.start(answer.status, fields)
-        await exchange.write(body if answer.status not in coding.NO_BODY else b"", more=False)
+        await exchange.write(body, more=False)
 
     async def _read(self, exchange: Exchange, read: Read, errors: Errors) -> None:
         hub = self._hub

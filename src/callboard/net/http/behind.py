@@ -7,7 +7,7 @@ for each name and each use, in tests/net/http/test_uvicorn.py.
 
 import asyncio
 import logging
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -15,7 +15,8 @@ from uvicorn.server import ServerState
 
 from callboard.net.http.settings import HttpSettings
 
-_FIELD_BYTES = 4
+TOO_LATE: Final = "the request did not come within the time there is for it"
+_FIELD_BYTES: Final = 4
 """Colon, space and line break of a header field."""
 
 
@@ -105,6 +106,11 @@ class Behind(HttpToolsProtocol):
             self._unread_bytes += len(data)
         super().data_received(data)
         self._limit_head()
+
+    def too_late(self) -> None:
+        """The message that is being read did not come in time."""
+        if not self.deaf:
+            self._refuse(408, TOO_LATE)
 
     def on_message_begin(self) -> None:
         """Callback of the parser."""

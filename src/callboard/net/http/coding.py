@@ -68,6 +68,11 @@ def head(answer: Answer, length: int, *, gzipped: bool = False) -> bytes:
     return b"".join([b"%b: %b\r\n" % pair for pair in fields(answer, length, gzipped=gzipped)]) + b"\r\n"
 
 
+def sendable(answer: Answer) -> bytes:
+    """The body, or none where the status has none (RFC 9110 section 6.4.1)."""
+    return answer.body if answer.status not in NO_BODY else b""
+
+
 def compressible(answer: Answer, length: int, min_bytes: int) -> bool:
     """Whether gzip is worth it: long enough, and not coded already."""
     return length >= min_bytes and all(name.lower() != b"content-encoding" for name, _ in answer.headers)
@@ -102,7 +107,7 @@ def accepts_gzip(value: str) -> bool:
 
 def response(dates: Dates, answer: Answer, gzip_min_bytes: int | None) -> bytes:
     """A complete response, compressed when it has at least `gzip_min_bytes`. Raises `ValueError` for a field with a line break."""
-    body = answer.body
+    body = sendable(answer)
     gzipped = gzip_min_bytes is not None and compressible(answer, len(body), gzip_min_bytes)
     if gzipped:
         body = gzip(body)

@@ -9,6 +9,7 @@ from typing import Final
 
 from callboard.model.time import MILLISECOND, Instant
 from callboard.net.http.answers import Kept
+from callboard.net.http.behind import TOO_LATE
 from callboard.net.http.blocks import Facts
 from callboard.net.http.connection import ASKING, FULL, IDLE, LATER, LINGERING, PARKED, PARTIAL, SLOW, Connection
 from callboard.net.http.handling import failed, unknown_outcome
@@ -241,11 +242,13 @@ class Door(Connection):
         elif self._state == LATER:
             self._ending = True
             self._tell(unknown_outcome(self._errors or hub.router.plain, hub.stats))
-        elif self._state == PARTIAL or (self._state == SLOW and behind is not None and not behind.between):
-            self.refuse(408, "the request did not come within the time there is for it")
+        elif self._state == PARTIAL:
+            self.refuse(408, TOO_LATE)
+        elif self._state == SLOW and behind is not None and not behind.between:
+            behind.too_late()
         elif self._state == LINGERING:
             self.abort()
-        elif idle and (self._state == IDLE or (self._state == SLOW and behind is not None and not behind.answering)):
+        elif idle and (self._state == IDLE or (behind is not None and self._state == SLOW and not behind.answering)):
             self._close()
         if self.slot == 0:
             hub.timers.put(self, now + hub.settings.idle_time_max_ms * MILLISECOND)

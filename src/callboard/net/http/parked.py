@@ -113,7 +113,13 @@ class Parked:
             self._turn.soon(self._hand_out)
 
     def _hand_out(self) -> None:
-        budget = self._settings.hand_out_slice_count
+        try:
+            self._hand_out_slice(self._settings.hand_out_slice_count)
+        finally:
+            if self._ready:  # also when one answer failed: the others are still owed theirs
+                self._turn.soon(self._hand_out)
+
+    def _hand_out_slice(self, budget: int) -> None:
         while self._ready and budget > 0:
             waiters, kept, whatever = self._ready[0]
             while waiters and budget > 0:
@@ -129,5 +135,3 @@ class Parked:
                     kept.waiters.add(who)  # has seen this, or parked again since
             if not waiters:
                 self._ready.popleft()
-        if self._ready:
-            self._turn.soon(self._hand_out)

@@ -28,7 +28,7 @@ class ListenError(CallboardError):
     code: ClassVar[str] = "listen"
 
     def __init__(self, host: str, port: int, reason: str) -> None:
-        super().__init__(f"cannot listen at {host}:{port}: {reason}")
+        super().__init__(f"cannot listen at {f'[{host}]' if ':' in host else host}:{port}: {reason}")
         self.host = host
         self.port = port
         self.reason = reason
@@ -92,8 +92,8 @@ class HttpServer:
 
     def _tick(self) -> None:
         now = time.time()
-        self._hub.tick(now)
         self._ticking = self._hub.loop.call_later(1.0 - now % 1.0, self._tick)
+        self._hub.tick(now)
 
 
 async def _bind(loop: asyncio.AbstractEventLoop, host: str, port: int) -> list[socket.socket]:

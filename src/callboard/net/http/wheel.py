@@ -69,18 +69,22 @@ class Wheel:
         while self._heap and self._heap[0] * TICK <= now:
             slot = heapq.heappop(self._heap)
             there = self._slots[slot]
-            while there:
-                if limit <= 0:
+            try:
+                while there:
+                    if limit <= 0:
+                        return True
+                    limit -= 1
+                    timed = there.pop()
+                    timed.slot = _NOWHERE
+                    if timed.due > now:
+                        self.put(timed, timed.due)
+                    else:
+                        timed.expired(now)
+            finally:
+                if there:
                     heapq.heappush(self._heap, slot)
-                    return True
-                limit -= 1
-                timed = there.pop()
-                timed.slot = _NOWHERE
-                if timed.due > now:
-                    self.put(timed, timed.due)
                 else:
-                    timed.expired(now)
-            del self._slots[slot]
+                    del self._slots[slot]
         return False
 
     def __len__(self) -> int:
@@ -125,8 +129,12 @@ class Timers:
     def _turn(self) -> None:
         self._handle = None
         self._armed = Instant(0)  # what is put meanwhile arms nothing
-        if self.wheel.turn(self.now(), self._slice):
-            self._handle = self._loop.call_soon(self._turn)
-        else:
-            self._armed = None
-            self._arm()
+        more = True
+        try:
+            more = self.wheel.turn(self.now(), self._slice)
+        finally:
+            if more:
+                self._handle = self._loop.call_soon(self._turn)
+            else:
+                self._armed = None
+                self._arm()
