@@ -403,6 +403,25 @@ def test_a_probe_that_fails_within_this_server_does_not_end_the_probes(error: Ex
     played(play)
 
 
+def test_probes_that_cannot_be_made_fill_no_log(caplog: pytest.LogCaptureFixture) -> None:
+    async def play(clock: VirtualClock) -> None:
+        async with on_stage(clock) as stage:
+
+            def fail(_: object) -> ProbeResult:
+                raise OSError(24, "Too many open files")
+
+            stage.asked.answer = fail
+            for number in range(20):
+                await stage.done(registration(http(1), instance=f"a{number}", check=f"c{number}", status=P))
+            await stage.wait(35)
+            assert len(stage.asked.when) > 600
+
+    played(play)
+    said = [record.getMessage() for record in caplog.records if "could not be made" in record.getMessage()]
+    assert len(said) == 4
+    assert "(200 such since this was last said)" in said[-1]
+
+
 def test_a_result_of_an_earlier_incarnation_counts_for_nothing() -> None:
     async def play(clock: VirtualClock) -> None:
         async with on_stage(clock) as stage:

@@ -1,7 +1,7 @@
 """The commands that change something: register, deregister, drain."""
 
 import signal
-import threading
+from queue import SimpleQueue
 from typing import Final
 
 import click
@@ -124,13 +124,14 @@ def drain(*, server: Server, instance_id: str, node: str, off: bool) -> None:
 
 def _hold(client: Client, registration: Registration) -> None:
     """Stay signed in until a signal says to leave."""
-    told = threading.Event()
+    # A queue whose put may interrupt its own get: an Event would lock itself out when the signal comes while it begins to wait.
+    told: SimpleQueue[int] = SimpleQueue()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda _number, _frame: told.set())
+        signal.signal(number, lambda number, _frame: told.put(number))
     with client.register(registration) as registered:
         _say("registered", registered.written)
         hint("holding; Ctrl-C signs out")
-        told.wait()
+        told.get()
 
 
 def _say(what: str, written: Written) -> None:

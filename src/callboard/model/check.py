@@ -132,7 +132,7 @@ class CheckSpec(Struct, frozen=True, gc=False, kw_only=True):
     output: str = ""
 
     def __post_init__(self) -> None:
-        names.name("check id", self.id)
+        names.name("check id", self.id, names.CHECK_ID_MAX_CHARS)
         names.text("check name", self.name)
         names.text("check notes", self.notes)
         validate(self.definition)

@@ -9,6 +9,8 @@ PUBLIC: Final = "public"
 """The namespace that is meant when none is named; `default` and the empty text are other spellings of it."""
 
 NAME_MAX_CHARS: Final = 255
+CHECK_ID_MAX_CHARS: Final = 320
+"""More than other names: the id of a check that is given none is its service's id with something in front and behind."""
 TAGS_MAX_COUNT: Final = 128
 TAG_MAX_CHARS: Final = 512
 META_MAX_COUNT: Final = 64
@@ -23,12 +25,12 @@ def namespace(value: str) -> str:
     return PUBLIC if value in {"", "default", PUBLIC} else name("namespace", value)
 
 
-def name(field: str, value: str) -> str:
-    """A name or id: 1 to 255 printable characters. Answers the value, so that it can wrap an assignment."""
+def name(field: str, value: str, limit: int = NAME_MAX_CHARS) -> str:
+    """A name or id: 1 to 255 printable characters, unless `limit` says more. Answers the value, so that it can wrap an assignment."""
     if not value:
         raise InvalidError(field, "must not be empty")
-    if len(value) > NAME_MAX_CHARS:
-        raise InvalidError(field, f"must have at most {NAME_MAX_CHARS} characters, has {len(value)}")
+    if len(value) > limit:
+        raise InvalidError(field, f"must have at most {limit} characters, has {len(value)}")
     if not value.isprintable():
         raise InvalidError(field, "must contain only printable characters")
     return value

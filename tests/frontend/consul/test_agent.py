@@ -1,6 +1,7 @@
 """Services of the agent: what registers, shows, hides and removes them."""
 
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -272,5 +273,20 @@ def test_clients_from_before_consul_1_0_write_by_get_and_browsers_do_not() -> No
         async with consul(ConsulSettings(get_writes=False)) as door:
             got = await door.ask("GET", "/v1/agent/service/deregister/web1")
             assert (got.status, got.headers["allow"], got.text) == (405, "OPTIONS,PUT", "method GET not allowed")
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("instance", ["x" * 255, "\N{GRINNING FACE}" * 255, "a/b#c%2F?d"])
+def test_an_id_as_long_as_may_be_has_room_for_what_is_derived_from_it(instance: str) -> None:
+    async def scenario() -> None:
+        async with consul() as door:
+            await door.put("/v1/agent/service/register", {"Name": "web", "ID": instance, "Checks": [{"TTL": "9s"}, {"TTL": "9s"}]})
+            path = quote(instance, safe="")
+            await door.put(f"/v1/agent/check/pass/service%3A{path}%3A2")
+            await door.put(f"/v1/agent/service/maintenance/{path}?enable=true")
+            assert len(await door.get("/v1/agent/checks")) == 3
+            await door.put(f"/v1/agent/service/deregister/{path}")
+            assert await door.get("/v1/agent/checks") == {}
 
     run(scenario())
