@@ -26,6 +26,7 @@ def main() -> int:
     os.sched_setaffinity(0, {LOAD_CORE})
     quick = Plan(pairs=1, seconds=0.5, parked=min(500, soft // 2), instances=2_000, restart_instances=2_000, heartbeat_checks=1_000)
     plan = quick if arguments.quick else Plan(pairs=arguments.pairs)
+    taken = {"machine": machine(), "plan": asdict(plan), "quick": arguments.quick}
     results = []
     for name in arguments.names or FIGURES:
         sys.stderr.write(f"{name} ...\n")
@@ -34,7 +35,7 @@ def main() -> int:
         print(f"{name}: {figure.what}")
         print("   " + "  ".join(f"{key} {value}" for key, value in figure.values.items()))
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    document = {"machine": machine(), "plan": asdict(plan), "quick": arguments.quick, "figures": results}
+    document = {**taken, "figures": results}
     arguments.out.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     print(f"written to {arguments.out}")
     return 0

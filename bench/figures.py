@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bench.lab import Process, bare, callboard, durable_server
-from bench.load import DnsLoad, HttpLoad, numbered, repeat, request
+from bench.load import DnsLoad, HttpLoad, Requests, numbered, repeat, request
 from bench.pairs import Figure, compare, median
 
 HEALTH = "/v1/health/service/web?passing"
@@ -63,17 +63,18 @@ def fetch(address: tuple[str, int], message: bytes) -> bytes:
                     return data
 
 
-def http_pair(name: str, what: str, process: Process, plan: Plan, message: bytes, connections: int = CONNECTIONS) -> Figure:
-    """The same request over and over, against a bare loop that sends the same bytes."""
-    answer = fetch(process.http, message)
+def http_pair(name: str, what: str, process: Process, plan: Plan, sent: tuple[bytes, Requests, int]) -> Figure:
+    """Requests against a bare loop that answers with the same bytes. `sent`: a first request, those that are counted, connections."""
+    first, requests, connections = sent
+    answer = fetch(process.http, first)
     with bare("http", answer) as yard:
         ours, theirs = HttpLoad(process.http, connections), HttpLoad(yard.http, connections)
         try:
             return compare(
                 name,
                 f"{what}; answer {len(answer)} bytes",
-                (process, lambda: ours.run(repeat(message), seconds=plan.seconds)),
-                (yard, lambda: theirs.run(repeat(message), seconds=plan.seconds)),
+                (process, lambda: ours.run(requests, seconds=plan.seconds)),
+                (yard, lambda: theirs.run(requests, seconds=plan.seconds)),
                 plan.pairs,
             )
         finally:
@@ -85,7 +86,8 @@ def hot_health_read(plan: Plan) -> Figure:
     """health/service?passing of ten instances, from the answer cache."""
     with durable_server() as process:
         fill(process, 10, service=lambda _: "web", check={"TTL": "1h", "Status": "passing"})
-        return http_pair("hot_health_read", "GET " + HEALTH + ", 10 instances", process, plan, request("GET", HEALTH))
+        read = request("GET", HEALTH)
+        return http_pair("hot_health_read", "GET " + HEALTH + ", 10 instances", process, plan, (read, repeat(read), CONNECTIONS))
 
 
 def dns_srv(plan: Plan) -> Figure:
@@ -114,45 +116,21 @@ def dns_srv(plan: Plan) -> Figure:
 
 def durable_register(plan: Plan) -> Figure:
     """New instances, 64 in flight, each acknowledged only when SQLite has synced it."""
+    what = f"PUT agent/service/register of new instances with a TTL check, {IN_FLIGHT} in flight, SQLite synchronous=FULL"
     with durable_server() as process:
         requests = numbered(lambda n: request("PUT", "/v1/agent/service/register", register_body(n, f"s{n % 100}", {"TTL": "1h"})))
-        answer = fetch(process.http, request("PUT", "/v1/agent/service/register", register_body(9_999_999)))
-        with bare("http", answer) as yard:
-            ours, theirs = HttpLoad(process.http, IN_FLIGHT), HttpLoad(yard.http, IN_FLIGHT)
-            try:
-                return compare(
-                    "durable_register",
-                    "PUT agent/service/register of new instances with a TTL check, 64 in flight, SQLite synchronous=FULL",
-                    (process, lambda: ours.run(requests, seconds=plan.seconds)),
-                    (yard, lambda: theirs.run(requests, seconds=plan.seconds)),
-                    plan.pairs,
-                )
-            finally:
-                ours.close()
-                theirs.close()
+        first = request("PUT", "/v1/agent/service/register", register_body(9_999_999))
+        return http_pair("durable_register", what, process, plan, (first, requests, IN_FLIGHT))
 
 
 def ttl_heartbeat(plan: Plan) -> Figure:
     """One PUT per beat, over many checks."""
+    checks = plan.heartbeat_checks
+    messages = [request("PUT", f"/v1/agent/check/pass/service:s{n % 100}-{n}") for n in range(checks)]
     with durable_server() as process:
-        checks = plan.heartbeat_checks
         fill(process, checks, service=lambda n: f"s{n % 100}", check={"TTL": "1h", "Status": "passing"})
-        messages = [request("PUT", f"/v1/agent/check/pass/service:s{n % 100}-{n}") for n in range(checks)]
-        requests = numbered(lambda n: messages[n % checks])
-        answer = fetch(process.http, messages[0])
-        with bare("http", answer) as yard:
-            ours, theirs = HttpLoad(process.http, CONNECTIONS), HttpLoad(yard.http, CONNECTIONS)
-            try:
-                return compare(
-                    "ttl_heartbeat",
-                    f"PUT agent/check/pass over {checks} checks",
-                    (process, lambda: ours.run(requests, seconds=plan.seconds)),
-                    (yard, lambda: theirs.run(requests, seconds=plan.seconds)),
-                    plan.pairs,
-                )
-            finally:
-                ours.close()
-                theirs.close()
+        beats = numbered(lambda n: messages[n % checks])
+        return http_pair("ttl_heartbeat", f"PUT agent/check/pass over {checks} checks", process, plan, (messages[0], beats, CONNECTIONS))
 
 
 def parked_queries(plan: Plan) -> Figure:

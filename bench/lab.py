@@ -106,7 +106,11 @@ def bare(kind: str, payload: bytes) -> Iterator[Process]:
 def machine() -> dict[str, Any]:
     """Where and of what the figures were taken."""
     commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
-    dirty = bool(subprocess.run(["git", "status", "--porcelain"], capture_output=True, text=True, check=False).stdout.strip())
+    dirty = bool(
+        subprocess.run(
+            ["git", "status", "--porcelain", "--", "src", "bench/*.py"], capture_output=True, text=True, check=False
+        ).stdout.strip()
+    )
     lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     model = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.processor())
     return {

@@ -23,7 +23,7 @@ class RegistrySettings(Struct, frozen=True, kw_only=True):
     """How late the driver may be; a pause of more than twice this moves every deadline by the pause."""
     expiries_max_count: int = 2_000
     """Deadlines worked off per turn of the loop."""
-    probes_parallel_max_count: int = 256
+    probes_parallel_max_count: int = 1_024
     lookups_parallel_max_count: int = 64
     """Host names of probes that are looked up at once, each in a thread of its own."""
     check_output_hold_ms: int = 300_000

@@ -3,6 +3,7 @@
 A schema this program does not know raises `UnreadableRowError`: such a row must never be treated as absent.
 """
 
+from collections.abc import Callable
 from typing import Final, TypeVar
 
 import msgspec
@@ -67,10 +68,13 @@ def encode(value: Node | Instance | Check | Term | Epoch | Floor) -> bytes:
     return _SCHEMA + body[1:]
 
 
-def _body(row: Row) -> bytes:
+def _read(decode: Callable[[bytes], Part], row: Row) -> Part:
     if not row.value.startswith(_SCHEMA):
         raise UnreadableRowError(row, "unknown schema")
-    return b"{" + row.value[len(_SCHEMA) :]
+    try:
+        return decode(b"{" + row.value[len(_SCHEMA) :])
+    except msgspec.MsgspecError as error:
+        raise UnreadableRowError(row, str(error)) from error
 
 
 class Shared:
@@ -103,20 +107,14 @@ class Shared:
 
 def decode_node(row: Row) -> Node:
     """Raises `UnreadableRowError`."""
-    try:
-        node = _decode_node(_body(row))
-    except msgspec.MsgspecError as error:
-        raise UnreadableRowError(row, str(error)) from error
+    node = _read(_decode_node, row)
     force_setattr(node, "modified", row.revision)
     return node
 
 
 def decode_instance(row: Row, shared: Shared) -> Instance:
     """Raises `UnreadableRowError`."""
-    try:
-        value = _decode_instance(_body(row))
-    except msgspec.MsgspecError as error:
-        raise UnreadableRowError(row, str(error)) from error
+    value = _read(_decode_instance, row)
     force_setattr(value, "modified", row.revision)
     force_setattr(value, "namespace", shared(value.namespace))
     force_setattr(value, "service", shared(value.service))
@@ -131,10 +129,7 @@ def decode_instance(row: Row, shared: Shared) -> Instance:
 
 def decode_check(row: Row, shared: Shared) -> Check:
     """Raises `UnreadableRowError`."""
-    try:
-        value = _decode_check(_body(row))
-    except msgspec.MsgspecError as error:
-        raise UnreadableRowError(row, str(error)) from error
+    value = _read(_decode_check, row)
     force_setattr(value, "modified", row.revision)
     force_setattr(value, "namespace", shared(value.namespace))
     force_setattr(value, "node", shared(value.node))
@@ -146,23 +141,14 @@ def decode_check(row: Row, shared: Shared) -> Check:
 
 def decode_term(row: Row) -> Term:
     """Raises `UnreadableRowError`."""
-    try:
-        return _decode_term(_body(row))
-    except msgspec.MsgspecError as error:
-        raise UnreadableRowError(row, str(error)) from error
+    return _read(_decode_term, row)
 
 
 def decode_floor(row: Row) -> Floor:
     """Raises `UnreadableRowError`."""
-    try:
-        return _decode_floor(_body(row))
-    except msgspec.MsgspecError as error:
-        raise UnreadableRowError(row, str(error)) from error
+    return _read(_decode_floor, row)
 
 
 def decode_epoch(row: Row) -> Epoch:
     """Raises `UnreadableRowError`."""
-    try:
-        return _decode_epoch(_body(row))
-    except msgspec.MsgspecError as error:
-        raise UnreadableRowError(row, str(error)) from error
+    return _read(_decode_epoch, row)
