@@ -14,6 +14,9 @@ settings.register_profile("dev", deadline=None, max_examples=50, suppress_health
 settings.register_profile("ci", deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
+# Programs that tests start write to pipes as they do for users: buffered, unless they flush.
+os.environ.pop("PYTHONUNBUFFERED", None)
+
 # The shipped suites are tests too: their asserts tell what they compared.
 pytest.register_assert_rewrite("callboard.testing")
 

@@ -1,6 +1,7 @@
 """The commands that change something: register, deregister, drain."""
 
 import signal
+import sys
 from queue import SimpleQueue
 from typing import Final
 
@@ -130,6 +131,7 @@ def _hold(client: Client, registration: Registration) -> None:
         signal.signal(number, lambda number, _frame: told.put(number))
     with client.register(registration) as registered:
         _say("registered", registered.written)
+        sys.stdout.flush()  # whoever reads a pipe is told now, not at the end
         hint("holding; Ctrl-C signs out")
         told.get()
 
