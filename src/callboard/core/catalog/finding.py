@@ -46,7 +46,8 @@ def _find(draft: Draft, target: Target, at: Callable[[str], Sought | None], in_v
     if there is not None or not target.anywhere:
         return there if there is not None else []
     nodes = set(in_view())
-    nodes.update(entry.value.node for entry in draft.overlay.entries.values() if isinstance(entry.value, Instance | Check))
+    planned = (entry.value for entry in draft.overlay.entries.values())
+    nodes.update(value.node for value in planned if isinstance(value, Instance | Check) and value.id == target.id)
     found = {node: sought for node in nodes if (sought := at(node)) is not None}
     return found.popitem()[1] if len(found) == 1 else sorted(found)
 
