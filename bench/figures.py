@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from bench.lab import Process, bare, callboard, durable_server
 from bench.load import DnsLoad, HttpLoad, Requests, numbered, repeat, request
 from bench.pairs import Figure, compare, median
+from bench.picks import pick_figure
 
 HEALTH = "/v1/health/service/web?passing"
 CONNECTIONS = 32
@@ -247,7 +248,12 @@ def restart(plan: Plan) -> Figure:
     )
 
 
+def picks(plan: Plan) -> Figure:
+    """What the balancing policies of the SDK cost; no server is needed."""
+    return pick_figure(plan.pairs)
+
+
 FIGURES: dict[str, Callable[[Plan], Figure]] = {
     figure.__name__: figure
-    for figure in (hot_health_read, dns_srv, durable_register, ttl_heartbeat, parked_queries, memory_per_instance, restart)
+    for figure in (hot_health_read, dns_srv, durable_register, ttl_heartbeat, parked_queries, memory_per_instance, restart, picks)
 }

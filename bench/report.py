@@ -1,4 +1,7 @@
-"""Write docs/benchmarks.md from a result of `python -m bench`: `python -m bench.report [RESULT.json]`."""
+"""Write docs/benchmarks.md from a result of `python -m bench`: `python -m bench.report [RESULT.json]`.
+
+The figure `picks`, which needs no server, may have been taken alone; then it is read from bench/results/picks.json.
+"""
 
 import json
 import sys
@@ -20,6 +23,32 @@ CPU over ours: 1.0 would be as good as a loop that does nothing else.
 To take them again: `make bench` (all, some minutes) or `make bench ARGS="hot_health_read --pairs 3"`.
 """
 
+PICKS = ROOT / "bench" / "results" / "picks.json"
+PICKS_HEAD = """## Choosing an endpoint
+
+From `{source}`; taken at commit `{commit}` on {cores} cores of {cpu}, Python {python}. What one call pays for being balanced:
+{what}. Medians of interleaved pairs in one process, its own CPU time. What the policies do: [balancing.md](balancing.md).
+To take it again: `make bench ARGS="picks --out bench/results/picks.json"`.
+
+| policy | endpoints | CPU | of `random.choice` (least to most) |
+|---|---|---|---|
+"""
+
+
+def picks(result: dict[str, Any], source: Path) -> str:
+    """The section of the figure `picks`; empty when the result has none."""
+    for figure in result["figures"]:
+        if figure["name"] == "picks":
+            values = figure["values"]
+            rows = []
+            for name in figure["samples"]:
+                policy, kind = name.removesuffix("_weighted"), "unequal" if name.endswith("_weighted") else "equal"
+                spread = f"{values[name + '_of_choice']} ({values[name + '_least']} to {values[name + '_most']})"
+                rows.append(f"| `{policy}` | {kind} weights | {values[name + '_ns']} ns | {spread} |")
+            shown = source.resolve().relative_to(ROOT)
+            return PICKS_HEAD.format(source=shown, what=figure["what"], **result["machine"]) + "\n".join(rows) + "\n"
+    return ""
+
 
 def main() -> int:
     source = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "bench" / "results" / "latest.json"
@@ -30,6 +59,8 @@ def main() -> int:
     others = []
     for figure in result["figures"]:
         values = figure["values"]
+        if figure["name"] == "picks":
+            continue
         if "of_bare" not in values:
             others.append(figure)
             continue
@@ -37,7 +68,10 @@ def main() -> int:
         lines.append(f"| {figure['what']} | {values['cpu_us']} us | {values['bare_cpu_us']} us | {spread} | {values['per_second']} |")
     lines += ["", "| work | figures |", "|---|---|"]
     lines += [f"| {figure['what']} | {', '.join(f'{name} {value}' for name, value in figure['values'].items())} |" for figure in others]
-    TARGET.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    section = picks(result, source)
+    if not section and PICKS.exists():
+        section = picks(json.loads(PICKS.read_text(encoding="utf-8")), PICKS)
+    TARGET.write_text("\n".join(lines) + "\n" + ("\n" + section if section else ""), encoding="utf-8")
     return 0
 
 

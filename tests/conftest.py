@@ -4,10 +4,13 @@ Warnings are errors and a test may take two minutes: pyproject.toml, [tool.pytes
 """
 
 import os
+import pkgutil
 from collections.abc import Generator
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+import callboard.testing
 
 # A slow machine is no finding (deadline, too_slow). `ci` looks further and prints how to replay a failure; `dev` is for the next second.
 settings.register_profile("dev", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
@@ -18,7 +21,9 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 os.environ.pop("PYTHONUNBUFFERED", None)
 
 # The shipped suites are tests too: their asserts tell what they compared.
-pytest.register_assert_rewrite("callboard.testing")
+# One by one: the package itself is loaded by then, for the plug-in is in it.
+_SHIPPED = [module.name for module in pkgutil.iter_modules(callboard.testing.__path__, "callboard.testing.") if "_suite" in module.name]
+pytest.register_assert_rewrite(*_SHIPPED)
 
 _NO_SKIP = "skipped ({reason}), and a skip is a failure: mark it `interop` or `soak`, or declare the deviation in the suite's table"
 

@@ -13,6 +13,9 @@ import click
 import msgspec
 
 from callboard.cli.main import main as command_line
+from callboard.client.board_settings import ADVERTISE_VARIABLE, NAMESPACE_VARIABLE, SNAPSHOTS_VARIABLE, ZONE_VARIABLE, BoardSettings
+from callboard.client.options import RegisterOptions, ServiceOptions
+from callboard.client.settings import TOKEN_VARIABLE, URL_VARIABLE, ClientSettings
 from callboard.server.assemble import Server
 from callboard.server.root import root_site
 from callboard.server.settings import PREFIX, ROOMS, ServerSettings, load, tunable
@@ -63,6 +66,44 @@ def settings() -> Iterator[str]:
         yield from settings_of(f"[tune.{room}]", struct, tunable(room), f"{PREFIX}TUNE_{room.upper()}_", "")
 
 
+def sdk() -> Iterator[str]:
+    """Every setting of the SDK, and every named argument of `register` and `service`."""
+    yield "## SDK\n"
+    yield "What `callboard.connect(...)` is told comes first, then `settings=BoardSettings(...)`, then the environment.\n"
+    variables = {
+        "client.urls": URL_VARIABLE,
+        "client.token": TOKEN_VARIABLE,
+        "namespace": NAMESPACE_VARIABLE,
+        "zone": ZONE_VARIABLE,
+        "advertise": ADVERTISE_VARIABLE,
+        "snapshots": SNAPSHOTS_VARIABLE,
+    }
+    for struct, prefix in ((BoardSettings, ""), (ClientSettings, "client.")):
+        texts = attribute_texts(struct)
+        yield f"### {struct.__name__}\n"
+        yield "| setting | default | environment | what it is |"
+        yield "|---|---|---|---|"
+        for field in msgspec.structs.fields(struct):
+            if field.name == "client":
+                continue
+            variable = variables.get(prefix + field.name, "")
+            shown = msgspec.json.encode(field.default).decode()
+            yield f"| `{prefix}{field.name}` | `{shown}` | {f'`{variable}`' if variable else ''} | {described(texts, field.name)} |"
+        yield ""
+    for title, options in (("Board.register(service, ...)", RegisterOptions), ("Board.service(name, ...)", ServiceOptions)):
+        texts = attribute_texts(options)
+        yield f"### {title}\n"
+        yield "| argument | what it is |"
+        yield "|---|---|"
+        yield from (f"| `{name}` | {described(texts, name)} |" for name in options.__annotations__)
+        yield ""
+
+
+def described(texts: dict[str, str], name: str) -> str:
+    """What stands below the attribute, or its name in words."""
+    return texts.get(name, name.replace("_", " ")).replace("|", "\\|")
+
+
 async def routes_and_metrics() -> list[str]:
     """Every route of every site, and every metric."""
     with tempfile.TemporaryDirectory() as directory:
@@ -93,7 +134,7 @@ def commands() -> Iterator[str]:
 
 def document() -> str:
     """The whole page."""
-    return "\n".join([HEAD, *settings(), *asyncio.run(routes_and_metrics()), *commands()]).rstrip() + "\n"
+    return "\n".join([HEAD, *settings(), *sdk(), *asyncio.run(routes_and_metrics()), *commands()]).rstrip() + "\n"
 
 
 def main() -> int:

@@ -5,7 +5,9 @@ import subprocess
 import sys
 
 import pytest
+from click.testing import CliRunner
 
+from callboard.cli.main import main
 from callboard.client import CheckRequest, Client, Registration, Weights
 from tests.cli.conftest import Run
 from tests.servers import ServerProcess
@@ -102,6 +104,65 @@ def test_resolve_narrows_by_tag_health_and_number(run: Run, client: Client, spac
     assert run("resolve", "web", "-o", "name", "--tag", "v1", "--tag", "blue").stdout == "127.0.0.1:2\n"
     assert run("resolve", "web", "-o", "name", "--tag", "v1", "--passing-only").stdout == "127.0.0.1:2\n"
     assert len(run("resolve", "web", "-o", "name", "--limit", "1").stdout.splitlines()) == 1
+
+
+def sign_in_versions(client: Client, space: str) -> None:
+    """One of `web` in each version."""
+    for number, version in enumerate(("1.9.0", "2.1.0", "2.4.1", "3.0.0-rc.1"), start=1):
+        meta = {"version": version, "zone": "a", "env": "prod" if number > 1 else "test"}
+        client.put(Registration(service="web", id=f"web-{version}", namespace=space, address="10.0.0.1", port=number, meta=meta))
+
+
+def test_resolve_by_version_range_preference_and_label(run: Run, client: Client, space: str) -> None:
+    sign_in_versions(client, space)
+
+    def found(*arguments: str) -> list[str]:
+        return [line.rpartition(":")[2] for line in run("resolve", "web", "-o", "name", *arguments).stdout.splitlines()]
+
+    assert found("--version", ">=2,<3") == ["2", "3"]
+    assert found("--version", "^2", "--prefer", "latest") == ["3"]
+    assert found("--version", "^2", "--prefer", "oldest") == ["2"]
+    assert found("--version", "^4", "--fallback", "1.x") == ["1"]
+    assert found("--version", "^4", "--fallback", "any") == ["1", "2", "3", "4"]
+    assert found("--version", ">=3.0.0-rc.1") == ["4"]
+    assert found("--label", "env=prod", "--label", "zone=a") == ["2", "3", "4"]
+    assert found("--zone", "a") == ["1", "2", "3", "4"]
+
+
+def test_resolve_shows_versions_when_there_are_any(run: Run, client: Client, space: str) -> None:
+    client.put(Registration(service="web", namespace=space, address="10.0.0.1", port=9))
+    assert run("resolve", "web").stdout.splitlines()[0].split() == ["ADDRESS", "ID", "NODE", "STATUS", "TAGS"]
+    sign_in_versions(client, space)
+    lines = [line.split() for line in run("resolve", "web", "-o", "wide").stdout.splitlines()]
+    assert lines[0] == ["ADDRESS", "ID", "NODE", "STATUS", "VERSION", "WEIGHT", "ZONE", "TAGS"]
+    assert lines[1:3] == [
+        ["10.0.0.1:9", "web", "callboard", "passing", "-", "1", "-", "-"],
+        ["10.0.0.1:1", "web-1.9.0", "callboard", "passing", "1.9.0", "1", "a", "-"],
+    ]
+    assert json.loads(run("resolve", "web", "-o", "json", "--version", "1.x").stdout)["endpoints"][0]["version"] == "1.9.0"
+
+
+def test_resolve_says_that_it_fell_back_and_why_the_others_are_left_out(run: Run, client: Client, space: str) -> None:
+    sign_in_versions(client, space)
+    shown = run("resolve", "web", "--version", "^4", "--fallback", "2.x")
+    assert "these are of the fallback" in shown.stderr
+    assert "left out: web-1.9.0 on callboard: version 1.9.0 is not ^4 or 2.x" in shown.stderr
+    nobody = run("resolve", "web", "--version", "^4")
+    assert (nobody.exit_code, nobody.stdout) == (4, "")
+    assert "version 1.9.0 is not ^4" in nobody.stderr
+
+
+def test_a_version_that_is_no_range_is_a_wrong_usage_that_names_it(run: Run) -> None:
+    shown = run("resolve", "web", "--version", "banana")
+    assert (shown.exit_code, shown.stdout) == (2, "")
+    assert "version: 'banana' is no version range" in shown.stderr
+
+
+def test_the_name_space_may_come_from_the_environment(server: ServerProcess, client: Client, space: str) -> None:
+    client.put(Registration(service="web", namespace=space))
+    environment = {"CALLBOARD_URL": server.url, "CALLBOARD_NAMESPACE": space}
+    shown = [CliRunner().invoke(main, ["services", "-o", "name", *more], env=environment).stdout for more in ((), ("--namespace", "x"))]
+    assert shown == ["web\n", ""]
 
 
 def test_exit_code_3_not_found(run: Run) -> None:

@@ -43,6 +43,8 @@ def loaded(server: ServerProcess, *arguments: str) -> tuple[int, set[str]]:
         ("--help",),
         ("--version",),
         ("watch", "--help"),
+        ("run", "--help"),
+        ("call", "--help"),
     ],
     ids=" ".join,
 )

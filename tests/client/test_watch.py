@@ -1,14 +1,17 @@
 import threading
 import time
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 import pytest
 
 from callboard.client import Change, Client, ClientError, ClientSettings, InvalidRequestError, Registration, UnreachableError, Watch
 from tests.client.broken import HANG, broken_server
-from tests.servers import free_port, running_server, start_server
+from tests.servers import ServerProcess, free_port, running_server, start_server
 from tests.support import poll_until
+
+QUICK: Final = {"CALLBOARD_TUNE_NATIVE_RETRY_MS": "50"}
+"""Watchers come back at once."""
 
 
 class Collector:
@@ -90,12 +93,12 @@ def test_an_instance_that_moves_to_another_service_leaves_the_old_one(client: Cl
 def test_it_resumes_where_it_was_when_the_server_comes_back(space: str, tmp_path: Path) -> None:
     address = ("--data", str(tmp_path), "--http", f"127.0.0.1:{free_port()}")
     lost: list[str] = []
-    with running_server(*address) as server:
+    with running_server(*address, environment=QUICK) as server:
         client = Client(ClientSettings(urls=(server.url,)))
         put(client, space, "a")
         seen = Collector(client.watch("web", namespace=space, lost=lambda error: lost.append(str(error))))
         seen.until("added a", "ready")
-    with seen, client, running_server(*address):
+    with seen, client, running_server(*address, environment=QUICK):
         poll_until(lambda: len(seen.changes) >= 3)
         put(client, space, "b")
         poll_until(lambda: "added b" in seen.told())
@@ -106,7 +109,7 @@ def test_it_resumes_where_it_was_when_the_server_comes_back(space: str, tmp_path
 
 def test_a_server_that_forgot_everything_tells_what_is_different(space: str) -> None:
     address = ("--dev", "--http", f"127.0.0.1:{free_port()}")
-    with running_server(*address) as server:
+    with running_server(*address, environment=QUICK) as server:
         client = Client(ClientSettings(urls=(server.url,)))
         for name in ("a", "b", "c"):
             put(client, space, name)
@@ -114,7 +117,7 @@ def test_a_server_that_forgot_everything_tells_what_is_different(space: str) -> 
         seen.until("added a", "added b", "added c", "ready")
     with seen, client:
         seen.changes.clear()
-        with running_server(*address):
+        with running_server(*address, environment=QUICK):
             put(client, space, "b", port=7)
             poll_until(lambda: {key[3]: found.port for key, found in dict(seen.watch.known).items()} == {"b": 7})
             told = seen.told()
@@ -153,7 +156,7 @@ def test_the_first_attempt_says_when_nobody_is_there_or_it_is_refused(client: Cl
 def test_another_server_takes_over(space: str) -> None:
     ports = [free_port(), free_port()]
     urls = tuple(f"http://127.0.0.1:{port}" for port in ports)
-    first = start_server("--dev", "--http", f"127.0.0.1:{ports[0]}")
+    first = start_server("--dev", "--http", f"127.0.0.1:{ports[0]}", environment=QUICK)
     client = Client(ClientSettings(urls=urls))
     for name in ("a", "b", "c"):
         put(client, space, name)
@@ -176,3 +179,99 @@ def test_silence_is_taken_for_death(space: str) -> None:
         with pytest.raises(UnreachableError, match="no answer in time"):
             next(iter(Client(quiet).watch()))
     assert lost
+
+
+# -- as a feed
+
+
+def feed(server: ServerProcess, space: str, *services: str, lost: list[str] | None = None) -> Watch:
+    told = lost if lost is not None else []
+    return Watch(ClientSettings(urls=(server.url,)), services, space, lambda error: told.append(str(error)), patient=True)
+
+
+def test_a_service_that_is_included_comes_without_repeating_the_others(server: ServerProcess, client: Client, space: str) -> None:
+    put(client, space, "a")
+    put(client, space, "x", service="api")
+    lost: list[str] = []
+    with Collector(feed(server, space, "web", lost=lost)) as seen:
+        seen.until("added a", "ready")
+        seen.watch.include("api")
+        seen.until("added a", "ready", "added x", "ready")
+        seen.watch.include("api")
+        put(client, space, "b")
+        seen.until("added a", "ready", "added x", "ready", "added b")
+        assert [change.services for change in seen.changes if change.kind == "ready"] == [("web",), ("web", "api")]
+        assert [change.more for change in seen.changes] == [True, False, True, False, False]
+    assert lost == []
+
+
+def test_many_that_are_included_at_once_come_with_few_connections(server: ServerProcess, space: str) -> None:
+    names = [f"s{number}" for number in range(30)]
+    with Collector(feed(server, space, "web")) as seen:
+        seen.until("ready")
+        for name in names:
+            seen.watch.include(name)
+        poll_until(lambda: seen.changes[-1].services == ("web", *names))
+        assert len(seen.changes) <= 5
+
+
+def test_a_restart_tells_only_what_is_different(server: ServerProcess, client: Client, space: str) -> None:
+    put(client, space, "a")
+    with Collector(feed(server, space, "web")) as seen:
+        seen.until("added a", "ready")
+        seen.watch.restart()
+        seen.until("added a", "ready", "ready")
+
+
+def test_a_patient_one_waits_for_a_server_and_a_refusal_ends_it(space: str, client: Client) -> None:
+    port = free_port()
+    lost: list[str] = []
+    settings = ClientSettings(urls=(f"http://127.0.0.1:{port}",))
+    watch = Watch(settings, ("web",), space, lambda error: lost.append(str(error)), patient=True)
+    with Collector(watch) as seen:
+        poll_until(lambda: lost)
+        with running_server("--dev", "--http", f"127.0.0.1:{port}"):
+            seen.until("ready")
+    refused = Watch(client.settings, ("",), space, lambda error: None, patient=True)
+    with pytest.raises(InvalidRequestError):
+        next(iter(refused))
+
+
+def test_a_patient_one_takes_the_answer_of_a_proxy_for_a_failure_that_passes(space: str) -> None:
+    lost: list[str] = []
+    with broken_server(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n") as proxy:
+        settings = ClientSettings(urls=(proxy.url,))
+        with Collector(Watch(settings, ("web",), space, lambda error: lost.append(str(error)), patient=True)) as seen:
+            poll_until(lambda: len(lost) >= 2)
+            assert seen.failure is None
+    assert "502" in lost[0]
+
+
+def test_including_and_closing_from_many_threads_ends_cleanly(server: ServerProcess, space: str) -> None:
+    for _ in range(5):
+        watch = feed(server, space, "web")
+        with Collector(watch) as seen:
+            threads = [threading.Thread(target=watch.include, args=(f"s{number}",)) for number in range(5)]
+            threads += [threading.Thread(target=watch.restart) for _ in range(3)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join(10)
+            poll_until(lambda: seen.changes and len(seen.changes[-1].services) == 6)
+
+
+def test_an_instance_that_only_is_not_mentioned_any_more_is_told_so(space: str) -> None:
+    address = ("--dev", "--http", f"127.0.0.1:{free_port()}")
+    with running_server(*address, environment=QUICK) as server:
+        client = Client(ClientSettings(urls=(server.url,)))
+        put(client, space, "a")
+        put(client, space, "b")
+        seen = Collector(feed(server, space, "web"))
+        poll_until(lambda: seen.told()[-1:] == ["ready"])
+        client.deregister("b", namespace=space)
+        poll_until(lambda: "removed b" in seen.told())
+    with seen, client, running_server(*address, environment=QUICK):
+        poll_until(lambda: "removed a" in seen.told())
+        assert {change.instance.id: change.inferred for change in seen.changes if change.kind == "removed" and change.instance} == {
+            "a": True, "b": False,
+        }  # fmt: skip

@@ -3,7 +3,7 @@
 import functools
 import os
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import click
 
@@ -13,6 +13,8 @@ from callboard.client.client import Client
 from callboard.client.settings import from_environment, split_urls
 
 Command = Callable[..., None]
+_NAMESPACE: Final = "CALLBOARD_NAMESPACE"
+"""The SDK's too (`callboard.client.board_settings`)."""
 
 
 class Server(NamedTuple):
@@ -27,24 +29,26 @@ class Server(NamedTuple):
         return Client(from_environment(os.environ, urls=split_urls(self.url), timeout_ms=self.timeout_ms))
 
 
-def connecting(command: Command) -> Command:
-    """Give a command `--url`, `--namespace` and `--timeout`, as its argument `server`."""
+def connecting(command: Command, *, waits: str = "Longest wait for an answer (10s).") -> Command:
+    """Give a command `--url`, `--namespace` and `--timeout`, as its argument `server`. `waits` is the help of the last."""
 
     @functools.wraps(command)
     def asking(*arguments: object, url: str, namespace: str, timeout_ms: int, **options: object) -> None:
         command(*arguments, server=Server(url, namespace, timeout_ms), **options)
 
     for add in (
-        click.option("--timeout", "timeout_ms", callback=duration_ms, metavar="DURATION", help="Longest wait for an answer (10s)."),
-        click.option("--namespace", default="", metavar="NAME", help="Name space; `public` when it is not said."),
+        click.option("--timeout", "timeout_ms", callback=duration_ms, metavar="DURATION", help=waits),
+        click.option(
+            "--namespace", default="", envvar=_NAMESPACE, metavar="NAME", help=f"Name space; comes before {_NAMESPACE} (`public`)."
+        ),
         click.option("--url", default="", metavar="URL,...", help="Servers to ask; comes before CALLBOARD_URL."),
     ):
         add(asking)
     return asking
 
 
-def reading(command: Command) -> Command:
+def reading(command: Command, *, waits: str = "Longest wait for an answer (10s).") -> Command:
     """Give a command `-o`, as its argument `form`, and what `connecting` gives."""
-    asking = connecting(command)
+    asking = connecting(command, waits=waits)
     click.option("-o", "--output", "form", type=click.Choice(FORMATS), default="table", help="Form of the output (table).")(asking)
     return asking

@@ -21,7 +21,10 @@ _CODES: Final[tuple[tuple[type[CallboardError], int], ...]] = (
     (errors.NotFoundError, NOT_FOUND),
     (errors.UnavailableError, UNHEALTHY),
     (errors.ProtocolError, UNHEALTHY),
+    (errors.NoInstanceError, UNHEALTHY),
+    (errors.DeadlineError, UNHEALTHY),
     (errors.UnreachableError, UNREACHABLE),
+    (errors.NoPictureError, UNREACHABLE),
     (errors.UnknownOutcomeError, UNREACHABLE),
 )
 
@@ -29,6 +32,18 @@ _CODES: Final[tuple[tuple[type[CallboardError], int], ...]] = (
 def exit_code(error: CallboardError) -> int:
     """The code of the first class that the error is of; 1 for all others."""
     return next((code for kind, code in _CODES if isinstance(error, kind)), ERROR)
+
+
+def unknown(service: str) -> int:
+    """Say that a service has no instances; answers the exit code."""
+    sys.stderr.write(f"nobody has signed in as {service!r}; `callboard services` lists who has\n")
+    return NOT_FOUND
+
+
+def unfit(service: str) -> int:
+    """Say that none of its instances may be called; answers the exit code."""
+    sys.stderr.write(f"nobody is fit to be called as {service!r}; `callboard instances {service} -o wide` shows the checks\n")
+    return UNHEALTHY
 
 
 def explain(error: CallboardError) -> int:

@@ -1,6 +1,6 @@
 """Which columns each kind of answer has."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from callboard.cli.output import Column, Layout
@@ -62,17 +62,26 @@ INSTANCES: Final = Layout[InstanceState](
     lambda instance: instance.id,
 )
 
-ENDPOINTS: Final = Layout[Endpoint](
-    (
-        Column("ADDRESS", lambda endpoint: address(endpoint.address, endpoint.port)),
-        Column("ID", lambda endpoint: endpoint.id),
-        Column("NODE", lambda endpoint: endpoint.node),
-        Column("STATUS", lambda endpoint: endpoint.status.value),
-        Column("WEIGHT", lambda endpoint: str(endpoint.weight), wide=True),
-        Column("TAGS", lambda endpoint: _tags(endpoint.tags)),
-    ),
-    lambda endpoint: address(endpoint.address, endpoint.port),
-)
+_VERSION: Final = Column[Endpoint]("VERSION", lambda endpoint: endpoint.version)
+
+
+def endpoints(shown: Sequence[Endpoint]) -> Layout[Endpoint]:
+    """With a column for versions when there are any."""
+    versions = (_VERSION,) if any(endpoint.version for endpoint in shown) else ()
+    return Layout(
+        (
+            Column("ADDRESS", lambda endpoint: address(endpoint.address, endpoint.port)),
+            Column("ID", lambda endpoint: endpoint.id),
+            Column("NODE", lambda endpoint: endpoint.node),
+            Column("STATUS", lambda endpoint: endpoint.status.value),
+            *versions,
+            Column("WEIGHT", lambda endpoint: str(endpoint.weight), wide=True),
+            Column("ZONE", lambda endpoint: endpoint.zone, wide=True),
+            Column("TAGS", lambda endpoint: _tags(endpoint.tags)),
+        ),
+        lambda endpoint: address(endpoint.address, endpoint.port),
+    )
+
 
 STATUS: Final = Layout[ServerStatus](
     (

@@ -24,6 +24,8 @@ COMMANDS: Final[dict[str, _Line]] = {
     "register": _Line("callboard.cli.writing", "Sign an instance in."),
     "deregister": _Line("callboard.cli.writing", "Sign an instance out."),
     "drain": _Line("callboard.cli.writing", "Hide an instance from new callers, or show it again."),
+    "run": _Line("callboard.cli.running.command", "Run a command as an instance of a service."),
+    "call": _Line("callboard.cli.calling.command", "Call a service over HTTP as a program with the SDK would."),
     "demo": _Line("callboard.cli.demo.command", "A server, three services and a caller: watch a failover."),
 }
 """In the order of the help. A command is the object of its name in its module, loaded when it is called."""
@@ -71,7 +73,8 @@ def main() -> None:
     """A service registry and discovery server, and the commands that ask it.
 
     \b
-    CALLBOARD_URL    servers to ask, a comma list (else CONSUL_HTTP_ADDR; default http://127.0.0.1:8500)
-    CALLBOARD_TOKEN  sent with every request, if set
+    CALLBOARD_URL        servers to ask, a comma list (else CONSUL_HTTP_ADDR; default http://127.0.0.1:8500)
+    CALLBOARD_TOKEN      sent with every request, if set
+    CALLBOARD_NAMESPACE  the name space that is meant, if no --namespace says another
     Exit codes: 0 ok, 1 error, 2 usage, 3 not found, 4 unhealthy or incompatible, 5 unreachable.
     """

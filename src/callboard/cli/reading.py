@@ -4,7 +4,8 @@ import click
 
 from callboard.cli import layouts
 from callboard.cli.asking import Server, reading
-from callboard.cli.exits import NOT_FOUND, UNHEALTHY
+from callboard.cli.choosing import Choice, choosing
+from callboard.cli.exits import UNHEALTHY, unfit, unknown
 from callboard.cli.output import hint, show
 from callboard.wire.native import Resolution
 
@@ -30,37 +31,32 @@ def instances(ctx: click.Context, server: Server, form: str, service: str) -> No
         answer = client.instances(service, namespace=server.namespace)
     show(form, answer.instances, layouts.INSTANCES, answer)
     if not answer.instances:
-        ctx.exit(_unknown(service))
+        ctx.exit(unknown(service))
 
 
 @click.command()
 @click.argument("service")
-@click.option("--tag", "tags", multiple=True, metavar="TAG", help="Only instances with this tag; several times: with all of them.")
-@click.option("--passing-only", is_flag=True, help="Without instances that have a warning.")
+@choosing
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most so many.")
 @click.pass_context
 @reading
-def resolve(
-    ctx: click.Context,
-    *,
-    server: Server,
-    form: str,
-    service: str,
-    tags: tuple[str, ...],
-    passing_only: bool,
-    limit: int | None,
-) -> None:
+def resolve(ctx: click.Context, *, server: Server, form: str, service: str, choice: Choice, limit: int | None) -> None:
     """Show what a caller of SERVICE would get, and why each other instance is left out.
 
-    `-o name` prints host:port, one a line. Exit code 3 when nobody has signed in, 4 when nobody is fit to be called.
+    \b
+    callboard resolve orders --version '>=2,<3' --prefer latest --fallback 1.x
+    callboard resolve orders --version ^2.1 -o name
+
+    A version is what an instance says as meta `version`. `-o name` prints host:port, one a line. Exit code 3 when nobody has signed in, 4
+    when nobody is fit to be called.
     """
     with server.client() as client:
-        answer = client.resolve(service, tags=tags, passing_only=passing_only, limit=limit or 0, namespace=server.namespace)
-    show(form, answer.endpoints, layouts.ENDPOINTS, answer)
+        answer = client.resolve(service, **choice.asked(), limit=limit or 0, namespace=server.namespace)
+    show(form, answer.endpoints, layouts.endpoints(answer.endpoints), answer)
     if form in {"table", "wide"}:
         _say_why(answer)
     if not answer.endpoints:
-        ctx.exit(_unfit(service) if answer.considered else _unknown(service))
+        ctx.exit(unfit(service) if answer.considered else unknown(service))
 
 
 @click.command()
@@ -77,16 +73,8 @@ def status(ctx: click.Context, server: Server, form: str) -> None:
 
 
 def _say_why(answer: Resolution) -> None:
+    if answer.fell_back:
+        hint("nobody has the version that was asked for: these are of the fallback")
     for judged in answer.considered:
         if not judged.kept:
             hint(f"left out: {judged.id} on {judged.node}: {judged.reason}")
-
-
-def _unknown(service: str) -> int:
-    hint(f"nobody has signed in as {service!r}; `callboard services` lists who has")
-    return NOT_FOUND
-
-
-def _unfit(service: str) -> int:
-    hint(f"nobody is fit to be called as {service!r}; `callboard instances {service} -o wide` shows the checks")
-    return UNHEALTHY

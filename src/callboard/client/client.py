@@ -1,9 +1,9 @@
 """The blocking client of `/api/v1`. It lives from construction to `close`, and may be used by several threads."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Final, Self, TypeVar
+from typing import TYPE_CHECKING, Final, Literal, Self, TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -11,12 +11,12 @@ from msgspec import Struct
 
 from callboard.client.answers import value_of
 from callboard.client.errors import ClientError
-from callboard.client.registered import Registered
 from callboard.client.settings import ClientSettings, from_environment
 from callboard.client.transport import Call, Transport
 from callboard.client.watch import Watch
 from callboard.wire.native import (
     Beat,
+    Digest,
     InstanceState,
     NodeList,
     Registration,
@@ -26,6 +26,9 @@ from callboard.wire.native import (
     ServiceList,
     Written,
 )
+
+if TYPE_CHECKING:
+    from callboard.client.held import Held
 
 S = TypeVar("S", bound=Struct)
 _PREFIX: Final = "/api/v1"
@@ -66,16 +69,46 @@ class Client:
         """One instance. Raises `NotFoundError`, and `AmbiguousError` when several nodes have one of this id."""
         return self._get(f"/instances/{_path(instance_id)}", InstanceState, namespace=namespace, node=node)
 
-    def resolve(
-        self, service: str, *, tags: Sequence[str] = (), passing_only: bool = False, limit: int = 0, namespace: str = ""
+    def resolve(  # noqa: PLR0913  # what a caller may want of a service is one list of names
+        self,
+        service: str,
+        *,
+        tags: Sequence[str] = (),
+        labels: Mapping[str, str] = {},
+        version: str = "",
+        prefer: Literal["any", "latest", "oldest"] = "any",
+        fallback: str = "",
+        zone: str = "",
+        passing_only: bool = False,
+        limit: int = 0,
+        namespace: str = "",
     ) -> Resolution:
         """Where to call a service now, and why each instance was kept or left out.
 
-        Only instances with all of `tags`; those with a warning are kept unless `passing_only`; at most `limit`, 0 for all.
+        Only instances with all of `tags` and with the meta entries `labels`, whose meta `version` is in the range `version` (`^2.1`,
+        `>=2,<3`, `2.x`); of these all, only the highest or only the lowest version (`prefer`). When nobody is: those of the range
+        `fallback`, with `any` everybody. In `zone` first, if enough are there. Those with a warning are kept unless `passing_only`; at
+        most `limit`, 0 for all. Raises `InvalidRequestError` for a range that is none.
         """
-        said = _query(("passing_only", "true" if passing_only else ""), ("limit", str(limit) if limit else ""), ("namespace", namespace))
-        query = [*(("tag", tag) for tag in tags), *said]
+        query = [
+            *(("tag", tag) for tag in tags),
+            *(("label", f"{key}={value}") for key, value in labels.items()),
+            *_query(
+                ("version", version),
+                ("prefer", prefer if prefer != "any" else ""),
+                ("fallback", fallback),
+                ("zone", zone),
+                ("passing_only", "true" if passing_only else ""),
+                ("limit", str(limit) if limit else ""),
+                ("namespace", namespace),
+            ),
+        ]
         return self._ask(Call("GET", _target(f"/resolve/{_path(service)}", query)), Resolution)
+
+    def digest(self, services: Iterable[str] = (), *, namespace: str = "") -> Digest:
+        """What `wire.native_digest.digest_of` says of a complete picture of these services; without: of all of the name space."""
+        query = [*(("service", service) for service in services), *_query(("namespace", namespace))]
+        return self._ask(Call("GET", _target("/digest", query)), Digest)
 
     def nodes(self) -> NodeList:
         """Every node."""
@@ -90,17 +123,18 @@ class Client:
 
         `lost` is told each time the stream broke and each time it could not be opened again; the watch goes on by itself.
         """
-        target = _target("/watch", [*(("service", service) for service in services), *_query(("namespace", namespace))])
-        return Watch(self.settings, target, lost)
+        return Watch(self.settings, services, namespace, lost)
 
     # -- writing
 
-    def register(self, registration: Registration) -> Registered:
+    def register(self, registration: Registration) -> "Held":
         """Sign in, and stay: a thread sends heartbeats for the TTL checks, and signs in again when the server has forgotten.
 
         `close` of the answer signs out; it is a context manager. Checks that are not named in `registration` go.
         """
-        return Registered(self.settings, registration)
+        from callboard.client.held import Held  # noqa: PLC0415  # most who ask the registry something do not stay
+
+        return Held(self.settings, registration)
 
     def put(self, registration: Registration) -> Written:
         """Make or replace an instance, once: nobody keeps its TTL checks alive."""

@@ -1,8 +1,11 @@
 """What can go wrong between a client and its servers. The message of each names the next step."""
 
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import ClassVar, Final
 
 from callboard.model.errors import CallboardError
+
+_REASONS_MAX_COUNT: Final = 5
 
 
 class ClientError(CallboardError):
@@ -12,14 +15,15 @@ class ClientError(CallboardError):
 
 
 class UnreachableError(ClientError):
-    """No server could be asked; nothing was changed. `reasons` says for each URL why."""
+    """No server could be asked, or none answered. `reasons` says for each URL why; `sent`: one of them perhaps did what it was asked."""
 
     code: ClassVar[str] = "unreachable"
 
-    def __init__(self, reasons: dict[str, str]) -> None:
+    def __init__(self, reasons: dict[str, str], *, sent: bool = False) -> None:
         said = "; ".join(f"{url}: {reason}" for url, reason in reasons.items())
         super().__init__(f"no server answers ({said}); start one with `callboard serve`, or say where it is with CALLBOARD_URL")
         self.reasons = reasons
+        self.sent = sent
 
 
 class UnknownOutcomeError(ClientError):
@@ -78,3 +82,44 @@ class UnavailableError(ProblemError):
     def __init__(self, status: int, code: str, detail: str, field: str = "", retry_after_s: int = 0) -> None:
         super().__init__(status, code, detail, field)
         self.retry_after_s = retry_after_s
+
+
+# -- of a handle on a service
+
+
+class NoPictureError(ClientError):
+    """Nothing is known of a service yet: the registry was not heard, and no snapshot of an earlier run is there."""
+
+    code: ClassVar[str] = "no_picture"
+
+    def __init__(self, service: str, reason: str) -> None:
+        super().__init__(
+            f"nothing is known of service {service!r} yet: {reason}. It goes on trying: call again, or wait() for it; "
+            "check CALLBOARD_URL if the registry is somewhere else"
+        )
+        self.service = service
+        self.reason = reason
+
+
+class NoInstanceError(ClientError):
+    """The service is known, and none of its instances can be called. `reasons` says of each why."""
+
+    code: ClassVar[str] = "no_instance"
+
+    def __init__(self, service: str, reasons: Sequence[str]) -> None:
+        said = "; ".join(reasons[:_REASONS_MAX_COUNT]) or "nobody is registered"
+        rest = len(reasons) - _REASONS_MAX_COUNT
+        more = f"; and {rest} more" if rest > 0 else ""
+        super().__init__(f"no instance of {service!r} can be called ({said}{more}); look at `callboard instances {service}`")
+        self.service = service
+        self.reasons = tuple(reasons)
+
+
+class DeadlineError(ClientError):
+    """The time for a call was over before it was tried."""
+
+    code: ClassVar[str] = "deadline"
+
+    def __init__(self, service: str) -> None:
+        super().__init__(f"no time is left to call {service!r}: its deadline has passed; give the call more time, or do less before it")
+        self.service = service

@@ -61,13 +61,14 @@ class Transport:
         deadline = time.monotonic() + (timeout_ms or self.settings.timeout_ms) / 1000
         reasons: dict[str, str] = {}
         refused: Reply | None = None
+        sent = False
         for base, share in self._turns(deadline):
             try:
                 reply = self._ask(base, call, share, share if call.repeatable else deadline)
             except BrokenError as error:
                 if not call.repeatable:
                     raise UnknownOutcomeError(str(base), str(error)) from None
-                reasons[str(base)] = str(error)
+                reasons[str(base)], sent = str(error), True
             except OSError as error:
                 reasons[str(base)] = reason(error)
             else:
@@ -77,7 +78,7 @@ class Transport:
                 refused = refused or reply
         if refused is not None:
             return refused
-        raise UnreachableError(reasons)
+        raise UnreachableError(reasons, sent=sent)
 
     def stream(self, target: str, headers: dict[str, str]) -> Stream | Reply:
         """Open a stream on the first server that grants one; the first refusal when none does. Raises `UnreachableError`."""

@@ -19,8 +19,8 @@ from callboard.store.memory.settings import MemorySettings
 from callboard.store.sqlite.settings import SqliteSettings
 
 PREFIX: Final = "CALLBOARD_"
-NOT_SETTINGS: Final = frozenset({"CALLBOARD_URL", "CALLBOARD_TOKEN"})
-"""Environment of the client and the commands, not of the server."""
+NOT_SETTINGS: Final = frozenset(f"{PREFIX}{name}" for name in ("URL", "TOKEN", "NAMESPACE", "ZONE", "SNAPSHOTS", "SERVICE", "INSTANCE_ID"))
+"""Environment of the SDK, of the commands, and of what `callboard run` starts; not of the server."""
 ROOMS: Final[dict[str, type[Struct]]] = {
     "registry": RegistrySettings,
     "http": HttpSettings,

@@ -200,6 +200,10 @@ class Endpoint(Struct, frozen=True, gc=False, kw_only=True):
     tags: tuple[str, ...]
     weight: int
     status: Status
+    version: str = ""
+    """What its instance says about itself as meta `version`."""
+    zone: str = ""
+    """Meta `zone` of its instance, else of its node."""
 
 
 class Considered(Struct, frozen=True, gc=False, kw_only=True):
@@ -219,6 +223,16 @@ class Resolution(Struct, frozen=True, gc=False, kw_only=True):
     revision: int
     endpoints: tuple[Endpoint, ...]
     considered: tuple[Considered, ...]
+    fell_back: bool = False
+    """Nobody had the version that was asked for: these are of the `fallback`."""
+
+
+class Digest(Struct, frozen=True, gc=False):
+    """`GET /api/v1/digest`: whether a reader that knows `instances` of a revision knows the right ones (`wire.native_digest`)."""
+
+    revision: int
+    instances: int
+    digest: str
 
 
 class NodeSummary(Struct, frozen=True, gc=False, kw_only=True):

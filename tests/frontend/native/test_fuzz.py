@@ -14,6 +14,7 @@ GROUPS = {
     "heartbeats": ("/api/v1/heartbeat",),
     "lists": ("/api/v1/services", "/api/v1/nodes"),
     "resolve": ("/api/v1/resolve",),
+    "digest": ("/api/v1/digest",),
     "watch": ("/api/v1/watch",),
     "status": ("/api/v1/status", "/health", "/ready"),
 }

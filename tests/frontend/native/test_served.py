@@ -7,7 +7,9 @@ from http.client import HTTPConnection
 
 import pytest
 
+from callboard.client import Client, ClientSettings, Registration
 from callboard.client.machine.sse import SseEvent, SseParser
+from callboard.wire.native_digest import digest_of
 from tests.servers import ServerProcess, running_server
 from tests.support import poll_until
 
@@ -93,3 +95,16 @@ def test_the_server_stops_under_open_watches() -> None:
     with running_server("--dev") as server, closing(Watch(server)) as watch:
         assert watch.event().event == "ready"
         assert server.stop() == 0
+
+
+def test_the_client_resolves_by_version_and_compares_by_digest(server: ServerProcess) -> None:
+    with Client(ClientSettings(urls=(server.url,))) as client:
+        for number in (1, 2):
+            meta = {"version": f"{number}.0.0", "zone": "a"}
+            client.put(Registration(service="shop", id=f"shop-{number}", namespace="digests", port=number, meta=meta))
+        chosen = client.resolve("shop", version="^3", fallback="^2", labels={"zone": "a"}, prefer="latest", zone="a", namespace="digests")
+        assert ([(one.id, one.version, one.zone) for one in chosen.endpoints], chosen.fell_back) == ([("shop-2", "2.0.0", "a")], True)
+        listed = client.instances("shop", namespace="digests")
+        told = client.digest(("shop",), namespace="digests")
+        assert (told.revision, told.instances, told.digest) == (listed.revision, 2, digest_of(listed.instances))
+        assert client.digest(namespace="digests").digest == told.digest

@@ -387,6 +387,24 @@ def test_silence_is_broken_by_a_comment(api: Api) -> None:
     assert reader.raw == before + b": alive\n\n"
 
 
+def test_a_crowd_of_watchers_is_asked_to_come_back_one_after_the_other() -> None:
+    class Crowded(NativeHarness):
+        settings = NativeSettings(retry_ms=12, retry_per_watcher_ms=5)
+
+    with World((Crowded(),), virtual=True) as world:
+        crowded = Api(world)
+        readers = [Reader(crowded) for _ in range(4)]
+        for reader in readers:
+            reader.events()
+        assert [reader.parser.retry_ms for reader in readers] == [12, 12, 15, 20]
+        crowded.pass_time(15.1)
+        for reader in readers:
+            reader.events()
+        assert [reader.parser.retry_ms for reader in readers] == [20, 20, 20, 20]
+        assert readers[3].raw.endswith(b"\n\n: alive\n\n")
+        assert readers[3].raw.count(b"retry:") == 1
+
+
 def test_events_are_encoded_once_for_all_watchers(api: Api) -> None:
     readers = [Reader(api) for _ in range(3)]
     for reader in readers:

@@ -77,7 +77,7 @@ class Stage:
     def start_server(self) -> None:
         """Start a server on free ports and wait until it is ready. Raises `StageError`, `Interruption`."""
         options = ["--http", "127.0.0.1:0", "--dns", "127.0.0.1:0", "--data", str(self.directory / "data"), "--log-level", "warning"]
-        self._server = self._start("server", "callboard.cli.demo.server", *options)
+        self._server = self._start("server", "callboard.cli.leashed", *options)
         assert self._server.stdout is not None
         line = self._first_line(self._server, self._server.stdout)
         try:

@@ -31,6 +31,12 @@ class Change(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """For `changed`: as it was."""
     reason: str = ""
     """For `resync`: why."""
+    inferred: bool = False
+    """For `removed`: nobody said so; a new picture did not mention it any more."""
+    services: tuple[str, ...] = ()
+    """For `ready` of a feed: what is complete with it; empty: everything that is followed."""
+    more: bool = False
+    """Of a feed: others follow at once, so nobody need be told before."""
 
 
 class Picture:
@@ -47,6 +53,10 @@ class Picture:
         """A new stream begins: a continuation if it was asked for one."""
         if not self.resume_id:
             self._fresh = {}
+
+    def restart(self) -> None:
+        """The next stream is asked for everything. What is known stays, and only differences are told."""
+        self.resume_id = ""
 
     def apply(self, event: SseEvent) -> list[Change]:
         """The differences that one event makes. Kinds of events that are not known are passed over. Raises `StreamError`."""
@@ -76,7 +86,7 @@ class Picture:
     def _replace(self, fresh: dict[Key, InstanceState], revision: int) -> list[Change]:
         """Go over to the new picture, instance by instance."""
         gone = [key for key in self.known if key not in fresh]
-        changes = [self._forget(key, revision) for key in gone]
+        changes = [self._forget(key, revision, inferred=True) for key in gone]
         for key, instance in fresh.items():
             changes += self._learn(key, instance, instance.modified)
         return changes
@@ -100,5 +110,5 @@ class Picture:
         self.known[key] = instance
         return [Change(kind="changed" if before else "added", revision=revision, instance=instance, before=before)]
 
-    def _forget(self, key: Key, revision: int) -> Change:
-        return Change(kind="removed", revision=revision, instance=self.known.pop(key))
+    def _forget(self, key: Key, revision: int, *, inferred: bool = False) -> Change:
+        return Change(kind="removed", revision=revision, instance=self.known.pop(key), inferred=inferred)

@@ -27,7 +27,9 @@ class NativeSettings(Struct, frozen=True, kw_only=True):
     alive_ms: int = 15_000
     """A watcher that was told nothing for this long is sent a comment."""
     retry_ms: int = 1_000
-    """How long a watcher is asked to wait before it connects again."""
+    """How long a watcher is asked to wait before it connects again, at least."""
+    retry_per_watcher_ms: int = 5
+    """The same for each open watch: so that 1,000 watchers of a server that went come back over 5 s and not at once."""
 
 
 @dataclass(slots=True)

@@ -24,8 +24,8 @@ from callboard.model.check import (
     TtlCheck,
 )
 from callboard.model.errors import InvalidError
-from callboard.model.instance import Instance, InstanceSpec, NodeSpec, Phase, Placed, Weights
-from callboard.model.rows import Refusal, Revision
+from callboard.model.instance import Instance, InstanceSpec, NodeSpec, Placed, Weights
+from callboard.model.rows import Refusal
 from callboard.model.time import MILLISECOND, Duration
 from callboard.wire import native
 
@@ -231,54 +231,4 @@ def nodes(view: View, namespace: str, own: Place) -> tuple[native.NodeSummary, .
             instances=sum(visible(placed.instance, own) for placed in view.on_node(namespace, name).values()),
         )
         for name in sorted(view.nodes)
-    )  # fmt: skip
-
-
-# -- resolving
-
-
-class Wanted(NamedTuple):
-    """What a caller asks of the endpoints of a service. `limit` 0 is none."""
-
-    tags: tuple[str, ...] = ()
-    passing_only: bool = False
-    limit: int = 0
-
-
-def resolution(view: View, namespace: str, service: str, wanted: Wanted, revision: Revision) -> native.Resolution:
-    """Where to call, and why there: each instance is judged by tag, then phase, then status, then limit."""
-    endpoints: list[native.Endpoint] = []
-    considered: list[native.Considered] = []
-    for found in queries.instances_of(view, namespace, service):
-        dropped = _why_dropped(found, wanted)
-        if not dropped and wanted.limit and len(endpoints) == wanted.limit:
-            dropped = f"beyond the limit of {wanted.limit}"
-        if not dropped:
-            endpoints.append(_endpoint(found))
-        reason = dropped or found.status.value
-        considered.append(native.Considered(id=found.instance.id, node=found.node.name, kept=not dropped, reason=reason))
-    return native.Resolution(
-        service=service, namespace=namespace, revision=revision, endpoints=tuple(endpoints), considered=tuple(considered)
-    )  # fmt: skip
-
-
-def _why_dropped(found: Found, wanted: Wanted) -> str:
-    """Empty when it is kept."""
-    for tag in wanted.tags:
-        if tag not in found.instance.tags:
-            return f"tag {tag} missing"
-    if found.instance.phase is not Phase.SERVING:
-        return found.instance.phase.value
-    status = found.status
-    if status is Status.CRITICAL:
-        return "critical: check " + next(check.id for check in found.checks if check.status is Status.CRITICAL)
-    kept = status is Status.PASSING or (status is Status.WARNING and not wanted.passing_only)
-    return "" if kept else status.value
-
-
-def _endpoint(found: Found) -> native.Endpoint:
-    instance, status = found.instance, found.status
-    weight = instance.weights.passing if status is Status.PASSING else instance.weights.warning
-    return native.Endpoint(
-        id=instance.id, node=found.node.name, address=found.address, port=instance.port, tags=instance.tags, weight=weight, status=status
     )  # fmt: skip

@@ -144,12 +144,14 @@ class Watch:
         stats.watchers_now += 1
         self._watches.subscribe(watcher, watcher.topics)
         try:
-            yield native_events.retry(settings.retry_ms)
+            retry_ms = self._retry_ms
+            yield native_events.retry(retry_ms)
             for frames in self._first(watcher, last_id):
                 yield self._joined(frames)
             while True:
                 if not await watcher.news(settings.alive_ms / 1000):
-                    yield native_events.ALIVE
+                    told_ms, retry_ms = retry_ms, self._retry_ms
+                    yield native_events.ALIVE if told_ms == retry_ms else native_events.retry(retry_ms) + native_events.ALIVE
                 elif watcher.behind:
                     for frames in self._anew(watcher, "the watcher fell behind"):
                         yield self._joined(frames)
@@ -158,6 +160,11 @@ class Watch:
         finally:
             self._watches.unsubscribe(watcher, watcher.topics)
             stats.watchers_now -= 1
+
+    @property
+    def _retry_ms(self) -> int:
+        """How long a watcher is asked to wait before it comes back: the more there are, the longer, for they all lose a server at once."""
+        return max(self._settings.retry_ms, self._settings.retry_per_watcher_ms * self._stats.watchers_now)
 
     def _joined(self, frames: list[bytes]) -> bytes:
         self._stats.watch_events += len(frames)

@@ -1,0 +1,149 @@
+"""Least load by the power of two choices, load being latency times calls under way: the default policy.
+
+The latency of an endpoint is an average that believes a rise at once and a fall slowly (Finagle's peak EWMA): it jumps to a call that took
+longer, and moves towards those that took less with a time constant of ten seconds. Unasked it fades, so that an endpoint which was slow
+is tried again. An endpoint nobody called yet is tried at once, and by one call at a time until the first answer is there.
+
+Who fails at once would look fast and draw all calls (a sinkhole): a failed call counts as one that ran into a time limit, and each further
+one in a row as twice as long.
+"""
+
+from collections.abc import Collection, Sequence
+from math import exp, inf, log
+from typing import Final
+
+from callboard.balance.endpoint import Endpoint
+from callboard.balance.pairs import Host, TwoChoices
+from callboard.balance.picked import Picked
+from callboard.model.time import SECOND, Duration
+
+TAU: Final = Duration(10 * SECOND)
+"""Time in which what is known of an endpoint fades to 37 %."""
+FAILED_MIN: Final = SECOND
+"""What a failed call counts as at least."""
+FAILED_DOUBLINGS_MAX: Final = 6
+"""Failures in a row count as 1, 2, 4 ... 64 seconds."""
+_RATE: Final = 1 / TAU
+_NEVER_ASKED: Final = -inf
+_UNANSWERED: Final = 1e15
+"""Above the score of any answer, with room for the logarithm of the calls under way beside it."""
+
+
+class Load:
+    """What is known of one endpoint, shared by all pickers that have it.
+
+    Pickers only compare, and all costs fade alike. So they compare `score`, which does not change while a cost fades: the logarithm of the
+    cost, plus its moment. Which of two endpoints has less load at any time is then known without an exponential.
+    """
+
+    __slots__ = ("cost", "failures", "moment", "pending", "score")
+
+    def __init__(self) -> None:
+        self.pending: set[Picked] = set()
+        self.cost = 0.0
+        """Nanoseconds, as of `moment`; 0 before the first answer."""
+        self.moment = 0.0
+        """In units of `TAU`."""
+        self.failures = 0
+        self.score = _NEVER_ASKED
+
+    def cost_at(self, now: int) -> float:
+        """The cost as it has faded until `now`."""
+        return self.cost * exp(min(0.0, self.moment - now * _RATE))
+
+    def failed(self) -> int:
+        """One more failure, and what it counts as."""
+        counts = FAILED_MIN << min(self.failures, FAILED_DOUBLINGS_MAX)
+        self.failures += 1
+        return counts
+
+
+class _Call(Picked, eq=False):
+    load: Load
+    start: int
+
+    def done(self, now: int, *, ok: bool = True) -> None:
+        load = self.load
+        try:
+            load.pending.remove(self)
+        except KeyError:
+            return
+        took = (now - self.start) * 1.0  # of one kind with all costs, which is what makes it quick
+        if took < 1.0:  # noqa: PLR1730  # this is the hot way, and max() is a call
+            took = 1.0
+        if not ok:
+            took = max(took, load.failed())
+        elif load.failures:
+            load.failures = 0
+        cost = load.cost
+        moment = now * _RATE
+        past = load.moment - moment
+        if took > cost:
+            cost = took
+        elif past < 0.0:
+            cost = took + (cost - took) * exp(past)
+        else:  # `now` is older than what is known, and the call tells no peak
+            return
+        load.cost = cost
+        if past < 0.0:
+            load.moment = moment
+        load.score = log(cost) + load.moment
+
+
+class PeakEwma(TwoChoices[Load]):
+    """Two looks for each pick, however many endpoints there are."""
+
+    __slots__ = ()
+
+    def __init__(self, endpoints: Sequence[Endpoint], loads: dict[str, Load] | None = None) -> None:
+        known = loads or {}
+        super().__init__(endpoints, {endpoint.key: known.get(endpoint.key) or Load() for endpoint in endpoints})
+
+    def pick(self, now: int, chance: float, avoid: Collection[str] = ()) -> Picked | None:
+        """See `Picker.pick`."""
+        if self._even and not avoid:
+            hosts = self._hosts
+            first, second = divmod(int(chance * self._cells), self._others)
+            host = hosts[first]
+            other = hosts[second if second < first else second + 1]
+            load, rival = host.load, other.load
+            mine, its = len(load.pending), len(rival.pending)
+            if rival.score < load.score if mine == its else rival.score - load.score < log((mine + 1) / (its + 1)):
+                host = other
+        elif self._table is not None and not avoid:
+            first_host, second_host, _ = self._table.draw_pair(chance)
+            host = self._better(first_host, second_host)
+        else:
+            chosen = self._choose(chance, avoid)
+            if chosen is None:
+                return None
+            host = chosen
+        load = host.load
+        if load.score == _NEVER_ASKED:
+            load.score = _UNANSWERED
+        picked = _Call(host.endpoint, load, now)
+        load.pending.add(picked)
+        return picked
+
+    def _better(self, first: Host[Load], second: Host[Load]) -> Host[Load]:
+        """The second, when it has less load, and also less for its weight: so no endpoint is asked to do more than its weight says."""
+        load, rival = first.load, second.load
+        mine, its = len(load.pending), len(rival.pending)
+        more = rival.score - load.score
+        if mine != its:
+            more += log((its + 1) / (mine + 1))
+        return second if more < 0 and more < second.log_weight - first.log_weight else first
+
+    def successor(self, endpoints: Sequence[Endpoint]) -> "PeakEwma":
+        """See `Picker.successor`."""
+        return PeakEwma(endpoints, self._loads)
+
+    def in_flight(self, key: str) -> int:
+        """See `Picker.in_flight`."""
+        load = self._loads.get(key)
+        return 0 if load is None else len(load.pending)
+
+    def cost_ns(self, key: str, now: int) -> float:
+        """What a call to the endpoint is taken to last; 0 when nothing is known."""
+        load = self._loads.get(key)
+        return 0.0 if load is None else load.cost_at(now)

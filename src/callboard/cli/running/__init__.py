@@ -1,0 +1,1 @@
+"""`callboard run`: any process as an instance of a service, without a line of code in it."""

@@ -1,0 +1,55 @@
+"""`/api/v1/digest`: what a watcher should know by now, in one short text. A watch that died in silence is found out by it."""
+
+from functools import partial
+from typing import Final
+
+from callboard.core.catalog.indexes import service_index, table_index
+from callboard.frontend.native import asking
+from callboard.frontend.native.answering import INDEX, json_answer
+from callboard.frontend.native.asking import Asking
+from callboard.frontend.native.translate import instance_state
+from callboard.frontend.native.translate_watch import Scope
+from callboard.model import names
+from callboard.model.names import PUBLIC
+from callboard.model.topics import NODES, Topic, checks_topic, service_topic, services_topic
+from callboard.net.http.message import Content, Read, Reply, Request, Route
+from callboard.wire import native, parameters
+from callboard.wire.native_digest import digest_of
+
+_PARAMETERS: Final = asking.READ_PARAMETERS | {"service"}
+
+
+class Digests:
+    """Its handler; lives as long as the server."""
+
+    def __init__(self, ask: Asking) -> None:
+        self._ask = ask
+
+    def routes(self) -> tuple[Route, ...]:
+        """Its line of the table."""
+        return (Route("GET", "/api/v1/digest", self.digest),)
+
+    def digest(self, request: Request) -> Reply:
+        """Of the instances that a watch with the same parameters tells about."""
+        query = request.query
+        parameters.known_parameters(query, _PARAMETERS)
+        namespace = asking.namespace_of(query)
+        scope = Scope(namespace, frozenset(names.name("service", service).lower() for service in query.all("service")), self._ask.own)
+        after, wait = self._ask.waiting(query)
+        services = sorted(scope.services)
+        topics = tuple(service_topic(namespace, service) for service in services) or _topics_of_all(namespace)
+        return Read(repr(("native digest", namespace, services)), topics, partial(self._render, scope, topics), INDEX, after, wait)
+
+    def _render(self, scope: Scope, topics: tuple[Topic, ...]) -> Content:
+        view = self._ask.view
+        found = scope.picture(view)
+        if scope.services:
+            index = max(service_index(view, scope.namespace, service) for service in scope.services)
+        else:
+            index = max(table_index(view, topic) for topic in topics)
+        return Content(json_answer(native.Digest(index, len(found), digest_of(map(instance_state, found)))), index)
+
+
+def _topics_of_all(namespace: str) -> tuple[Topic, ...]:
+    """Registrations of the namespace, its checks, those of nodes, and how nodes are spelled."""
+    return tuple(dict.fromkeys((services_topic(namespace), checks_topic(namespace), checks_topic(PUBLIC), NODES)))

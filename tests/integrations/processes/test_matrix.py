@@ -1,0 +1,109 @@
+"""Servers with several processes behind one port: one instance, kept while any of them serves, and gone when none does.
+
+What two combinations of the ordinary run show, `interop` shows for every kind of worker, with and without preloading.
+"""
+
+import os
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import pytest
+
+from tests.integrations.processes.programs import Program, Stage, Watcher, get
+from tests.support import poll_until
+
+TAKEOVER_MAX_S = 2.0
+ANNOUNCED_MAX_S = 1.0
+LEASE_MS = 2_000
+CONF = """
+from callboard.integrations.gunicorn import hooks
+post_worker_init, worker_exit, on_reload, child_exit = hooks("orders", lease_ms={lease_ms})
+"""
+
+
+class Kind(NamedTuple):
+    """A way to serve with several processes."""
+
+    name: str
+    words: tuple[str, ...]
+    module: str = "gunicorn"
+
+    @property
+    def workers(self) -> int:
+        return 4 if self.module == "uvicorn" else 3
+
+    def start(self, stage: Stage) -> Program:
+        if self.module == "uvicorn":
+            return stage.run("uvicorn", "fastapi_app:app", "--port", str(stage.port), "--workers", "4")
+        conf = stage.folder / "gunicorn.conf.py"
+        conf.write_text(CONF.format(lease_ms=LEASE_MS))
+        bind = f"127.0.0.1:{stage.port}"
+        return stage.run("gunicorn", "--config", str(conf), "--bind", bind, "--workers", "3", "--timeout", "4", *self.words)
+
+
+def gunicorn(name: str, *words: str) -> list[Kind]:
+    return [Kind(name, words), Kind(f"{name}-preload", (*words, "--preload"))]
+
+
+SYNC, SYNC_PRELOAD = gunicorn("sync", "wsgi_app:app")
+GTHREAD, GTHREAD_PRELOAD = gunicorn("gthread", "--worker-class", "gthread", "--threads", "4", "wsgi_app:app")
+UVICORN, UVICORN_PRELOAD = gunicorn("uvicorn-worker", "--worker-class", "uvicorn_worker.UvicornWorker", "asgi_app:app")
+ASGI, ASGI_PRELOAD = gunicorn("asgi", "--worker-class", "asgi", "asgi_app:app")
+WORKERS = Kind("uvicorn-workers", (), "uvicorn")
+ORDINARY = (SYNC_PRELOAD, WORKERS)
+OTHERS = (SYNC, GTHREAD, GTHREAD_PRELOAD, UVICORN, UVICORN_PRELOAD, ASGI, ASGI_PRELOAD)
+kinds = pytest.mark.parametrize(
+    "kind", [*ORDINARY, *(pytest.param(kind, marks=pytest.mark.interop) for kind in OTHERS)], ids=lambda kind: kind.name
+)
+
+
+def workers_of(program: Program, stage: Stage) -> set[int]:
+    """The processes that answer requests."""
+    return {int("".join(filter(str.isdigit, get(stage.port, "/")[1]))) for _ in range(20)} & program.members()
+
+
+def all_up(program: Program, stage: Stage, kind: Kind) -> bool:
+    """Every worker runs, and one of them keeps the instance."""
+    return len(program.members()) > kind.workers and stage.owner() in program.members()
+
+
+@kinds
+def test_one_instance_is_kept_over_the_death_of_its_keeper_and_leaves_with_the_last(kind: Kind, stage: Stage) -> None:
+    with stage.watch() as watcher, kind.start(stage) as program:
+        instance = watcher.until_serving()
+        assert (instance.address, instance.port) == ("127.0.0.1", stage.port)
+        poll_until(lambda: all_up(program, stage, kind))
+
+        owner = stage.owner()
+        assert owner is not None
+        assert owner != program.pid
+        began = time.monotonic()
+        os.kill(owner, signal.SIGKILL)
+        poll_until(lambda: stage.owner() not in {owner, None})
+        assert time.monotonic() - began < TAKEOVER_MAX_S
+        poll_until(lambda: time.monotonic() - began > LEASE_MS / 1000 + 0.5)
+        for seen in watcher.since(began):
+            assert [(one.id, one.phase, one.status) for one in seen.places] == [(instance.id, "serving", "passing")]
+        poll_until(lambda: all_up(program, stage, kind))
+
+        leaves_with_its_work_done(program, stage, watcher)
+    for seen in watcher.seen:
+        assert len(seen.places) <= 1
+
+
+def leaves_with_its_work_done(program: Program, stage: Stage, watcher: Watcher) -> None:
+    """SIGTERM to the first process: hidden within a second, still answering then, gone when it ends; nobody's work is cut."""
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(get, stage.port, "/slow?seconds=3")
+        time.sleep(0.3)  # it is under way
+        told = time.monotonic()
+        program.popen.send_signal(signal.SIGTERM)
+        poll_until(lambda: watcher.first(told, "draining"))
+        assert (watcher.first(told, "draining") or 0) < ANNOUNCED_MAX_S
+        assert get(stage.port, "/")[0] == 200
+        assert slow.result(20)[0] == 200
+    assert program.popen.wait(20) == 0
+    watcher.until_gone(2)
+    assert "Traceback" not in program.text()
