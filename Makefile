@@ -55,7 +55,7 @@ soak: $(STAMP) ## The long runs: hundreds of crashes
 .PHONY: interop
 interop: $(STAMP) ## Foreign clients, dig, network name spaces, strace against a real server
 	@tools/install-interop
-	@$(BIN)/python -m pytest -m interop tests/interop $(ARGS)
+	@$(BIN)/python -m pytest -m interop tests $(ARGS)
 
 .PHONY: lock
 lock: $(UV_FILE) ## Resolve requirements.lock anew (ARGS=--upgrade: take newer versions)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from callboard import aio
-    from callboard.client.board import Board, connect
+    from callboard.client.board import Attempt, Board, BoardSettings, Registered, Service, connect
 
-__all__ = ["Board", "__version__", "aio", "connect"]
+__all__ = ["Attempt", "Board", "BoardSettings", "Registered", "Service", "__version__", "aio", "connect"]
 __version__ = "0.1.0"
 
 
@@ -18,8 +18,8 @@ def __getattr__(name: str) -> object:
     """The SDK, when it is first asked for: so that `callboard --version` and a server load none of it."""
     from importlib import import_module  # noqa: PLC0415  # as late as what it loads
 
-    if name in {"Board", "connect"}:
-        return getattr(import_module("callboard.client.board"), name)
     if name == "aio":
         return import_module("callboard.aio")
+    if name in __all__:
+        return getattr(import_module("callboard.client.board"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

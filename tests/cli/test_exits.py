@@ -80,7 +80,36 @@ def test_the_token_of_the_environment_is_sent() -> None:
 def test_help_and_version_need_no_server() -> None:
     shown = CliRunner().invoke(main, ["--help"])
     assert shown.exit_code == 0
+    assert "5 unreachable, 130 interrupted." in shown.stdout
     for command in ("serve", "services", "instances", "resolve", "watch", "status", "register", "deregister", "drain", "demo"):
         assert f"  {command} " in shown.stdout
         assert CliRunner().invoke(main, [command, "--help"]).exit_code == 0
     assert CliRunner().invoke(main, ["--version"]).stdout.startswith("callboard ")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("services",),
+        ("instances", "web"),
+        ("resolve", "web"),
+        ("watch",),
+        ("status",),
+        ("register", "web"),
+        ("deregister", "web"),
+        ("drain", "web"),
+    ],
+    ids=lambda arguments: str(arguments[0]),
+)
+def test_a_command_that_asks_a_callboard_server_says_so_when_it_is_told_of_consul(arguments: tuple[str, ...]) -> None:
+    for shown in (
+        ask("consul://127.0.0.1:1", *arguments),
+        ask("", *arguments, "--url", "http://127.0.0.1:1, CONSUL://127.0.0.1:1"),
+        ask("", *arguments, CONSUL_HTTP_ADDR="consul://127.0.0.1:1"),
+    ):
+        assert (shown.exit_code, shown.stdout) == (2, "")
+        assert "consul:// is for run, call and the SDK; this command asks a Callboard server: --url http://" in shown.stderr
+
+
+def test_what_the_line_says_comes_before_a_consul_in_the_environment(server: ServerProcess) -> None:
+    assert ask("consul://127.0.0.1:1", "status", "--url", server.url).exit_code == 0

@@ -152,6 +152,26 @@ def test_resolve_says_that_it_fell_back_and_why_the_others_are_left_out(run: Run
     assert "version 1.9.0 is not ^4" in nobody.stderr
 
 
+def test_resolve_advises_by_the_reasons(run: Run, client: Client, space: str) -> None:
+    sign_in_versions(client, space)
+    choice = run("resolve", "web", "--version", "^4").stderr
+    assert "none of 'web' is what was asked for; look at --version, --tag and --label" in choice
+    assert "checks" not in choice
+    assert "look at --version" in run("resolve", "web", "--tag", "no-such-tag").stderr
+    assert "look at --version" in run("resolve", "web", "--label", "env=nowhere").stderr
+    client.put(
+        Registration(service="web", id="web-ill", namespace=space, port=9, checks=(CheckRequest(ttl_ms=600_000, status="critical"),))
+    )
+    assert "look at --version" in run("resolve", "web", "--version", "^4").stderr
+    client.put(
+        Registration(
+            service="web", id="web-4", namespace=space, port=9, meta={"version": "4.0.0"},
+            checks=(CheckRequest(ttl_ms=600_000, status="critical"),),
+        )
+    )  # fmt: skip
+    assert "`callboard instances web -o wide` shows the checks" in run("resolve", "web", "--version", "^4").stderr
+
+
 def test_a_version_that_is_no_range_is_a_wrong_usage_that_names_it(run: Run) -> None:
     shown = run("resolve", "web", "--version", "banana")
     assert (shown.exit_code, shown.stdout) == (2, "")

@@ -146,6 +146,14 @@ def test_it_is_not_signed_in_before_its_port_accepts_and_its_path_passes(stage: 
         assert stage.signed_in().status is Status.PASSING
 
 
+def test_a_port_that_does_not_open_is_said_while_it_is_waited_for(stage: Stage) -> None:
+    (stage.folder / "deaf").touch()
+    with stage.running() as run:
+        poll_until(lambda: f"is still not signed in after 3 s: port {run.port} does not accept" in run.said())
+        (stage.folder / "deaf").unlink()
+        stage.signed_in()
+
+
 def test_a_process_that_listens_no_more_is_critical_with_the_reason_until_it_listens_again(stage: Stage) -> None:
     with stage.running() as run:
         stage.signed_in()
@@ -177,6 +185,29 @@ def test_without_a_registry_it_runs_and_is_signed_in_when_there_is_one(space: st
                 run.send(signal.SIGTERM)
                 assert run.code() == 0
                 assert stage.entry() is None
+            assert run.said().count("signed in") == run.said().count("cannot be signed in yet") + 1
+            assert run.said().count(f"is signed in, port {run.port}") == run.said().count("is signed out") == 1
+
+
+def test_who_looks_on_hears_once_that_it_is_signed_in_and_once_that_it_is_signed_out(stage: Stage) -> None:
+    with stage.running("--id", "orders-1", program=("0",)) as run:
+        stage.signed_in()
+        run.send(signal.SIGTERM)
+        assert run.code() == 0
+        said = [line for line in run.said().splitlines() if line.startswith("callboard: ")]
+        assert said == [f"callboard: orders-1 is signed in, port {run.port}", "callboard: orders-1 is signed out"]
+
+
+def test_nobody_is_told_that_it_is_signed_out_when_it_is_not(space: str, tmp_path: Path) -> None:
+    with running_server("--dev") as server, Client(ClientSettings(urls=(server.url,))) as client:
+        stage = Stage(server.url, client, space, tmp_path)
+        with stage.running("--address", "127.0.0.1", "--timeout", "500ms") as run:
+            stage.signed_in()
+            server.kill()
+            run.send(signal.SIGTERM)
+            assert run.code() == 0
+            assert "could not be signed out" in run.said()
+            assert "is signed out" not in run.said()
 
 
 def test_what_the_registry_refuses_stops_the_process_and_names_the_field(stage: Stage) -> None:
@@ -247,6 +278,8 @@ def test_what_is_typed_at_the_terminal_reaches_the_process_once(stage: Stage) ->
         (("--service", "orders", "--port", "80", "--"), 2, "say what to run after `--`"),
         (("--port", "80", "--", "true"), 2, "--service"),
         (("--service", "orders", "--port", "80", "--drain", "soon", "--", "true"), 2, "duration"),
+        (("--service", "orders", "--port", "80", "--ttl", "1ms", "--", "/no/such/command"), 2, "--ttl: must be at least 250ms"),
+        (("--service", "orders", "--port", "80", "--http", "ready", "--", "/no/such/command"), 2, "--http: 'ready' must be a path"),
         (("--service", "orders", "--port", "0", "--", "/no/such/command"), 127, "no such command"),
         (("--service", "orders", "--port", "0", "--", "/"), 126, "permission denied"),
     ],

@@ -1,15 +1,18 @@
+import contextlib
 import json
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from callboard.client import Client, Registration
-from tests.servers import ServerProcess
+from tests.servers import ServerProcess, free_port, running_server
 from tests.support import poll_until
 
 
@@ -65,3 +68,24 @@ def test_the_other_forms(server: ServerProcess, client: Client, space: str, tmp_
     put(client, space, "a", 1)
     with watching(server, space, tmp_path, "-o", form) as out:
         assert lines(out, 1)[0].startswith(first)
+
+
+def test_an_outage_is_said_once_and_its_end_once(space: str, tmp_path: Path) -> None:
+    place = f"127.0.0.1:{free_port()}"
+    data = ("--data", str(tmp_path / "data"), "--http", place)
+    errors = tmp_path / "err"
+
+    def said(text: str, count: int) -> bool:
+        return errors.read_text().count(text) == count
+
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(running_server(*data))
+        stack.enter_context(watching(server, space, tmp_path, "-o", "jsonl"))
+        for outage in (1, 2):
+            server.kill()
+            poll_until(partial(said, "no server answers", outage))
+            time.sleep(2.5)  # several tries
+            assert said("no server answers", outage)
+            server = stack.enter_context(running_server(*data))
+            poll_until(partial(said, "callboard: the server answers again", outage))
+    assert len(errors.read_text().splitlines()) <= 2 * 4, errors.read_text()

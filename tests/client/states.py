@@ -109,7 +109,7 @@ class FakeBackend:
         raise DOWN
 
     def local_address(self) -> str:
-        return ""
+        raise DOWN
 
     def forked(self) -> None:
         """Nothing to forget."""

@@ -56,8 +56,12 @@ def test_brackets_around_an_ipv6_address_are_taken_off(address: IPv6Address) -> 
 
 def test_a_host_name_may_be_said_and_is_never_guessed() -> None:
     assert advertised("orders.internal", {}, remote=True, local_address=str) == "orders.internal"
-    with pytest.raises(UnreachableError, match="no address of this host"):
-        advertised("", {"HOSTNAME": "8f3a9c2b1d"}, remote=True, local_address=str)
+    with pytest.raises(UnreachableError, match="refused"):
+        advertised("", {"HOSTNAME": "8f3a9c2b1d"}, remote=True, local_address=unreachable)
+
+
+def unreachable() -> str:
+    raise UnreachableError({"http://registry:8500": "connection refused"})
 
 
 def test_the_way_to_the_registry_is_only_asked_when_nobody_said_anything() -> None:

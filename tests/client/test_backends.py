@@ -242,9 +242,11 @@ def test_a_service_that_nobody_registered_has_no_instances(backend: Backend, ser
 def test_the_way_to_the_registry_is_known(backend: Backend, opened: Open) -> None:
     assert backend.local_address() == "127.0.0.1"
     assert not backend.remote
-    away = opened(f"http://127.0.0.1:{free_port()}")
-    assert away.local_address() == ""
-    assert opened("http://registry.example:8500").remote
+    assert opened(f"http://127.0.0.1:{free_port()}").local_address() == "127.0.0.1", "what is on this host need not run yet"
+    away = opened("http://registry.invalid:8500")
+    assert away.remote
+    with pytest.raises(UnreachableError, match=r"http://registry\.invalid:8500: "):
+        away.local_address()
 
 
 def test_a_registry_that_is_not_there_is_said_so(opened: Open, service: str) -> None:

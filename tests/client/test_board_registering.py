@@ -147,6 +147,10 @@ def test_a_port_that_only_loopback_reaches_is_told_to_the_log(board: callboard.B
         ({"meta": {"two words": "x"}}, "meta"),
         ({"tags": ("x" * 600,)}, "tags"),
         ({"id": "x" * 300}, "id"),
+        ({"port": "8000"}, "port"),
+        ({"weight": "3"}, "weight"),
+        ({"version": 2}, "version"),
+        ({"lease_ms": 249}, "lease_ms"),
     ],
 )
 def test_what_can_be_refused_at_once_is(board: callboard.Board, options: dict[str, object], field: str) -> None:
@@ -155,6 +159,16 @@ def test_what_can_be_refused_at_once_is(board: callboard.Board, options: dict[st
     assert refused.value.field == field
     with pytest.raises(InvalidError, match="service"):
         board.register("")
+
+
+@pytest.mark.parametrize(("version", "said"), [("2.3.1", []), ("v2.3.1-rc.1", []), ("banana", ["none that a range can match"])])
+def test_a_version_that_no_range_can_match_is_said(
+    board: callboard.Board, caplog: pytest.LogCaptureFixture, version: str, said: list[str]
+) -> None:
+    with board.register("orders", version=version):
+        warned = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert len(warned) == len(said)
+    assert all(part in line for part, line in zip(said, warned, strict=True))
 
 
 def test_what_the_registry_refuses_is_loud_and_kept_and_raised(board: callboard.Board, caplog: pytest.LogCaptureFixture) -> None:

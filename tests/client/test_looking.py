@@ -98,7 +98,8 @@ class Loop:
     def __init__(self) -> None:
         self.asked: list[Callable[[], None]] = []
         self.woken = 0
-        self.watch = LoopWatch(0, self.asked.append, BLOCKED_AFTER_MS, self.wake)
+        self.closed = False
+        self.watch = LoopWatch(0, self.asked.append, lambda: self.closed, BLOCKED_AFTER_MS, self.wake)
 
     def wake(self) -> None:
         self.woken += 1
@@ -155,7 +156,16 @@ def test_a_closed_loop_is_left_alone() -> None:
     def post(_: Callable[[], None]) -> None:
         raise RuntimeError("Event loop is closed")
 
-    watch = LoopWatch(0, post, BLOCKED_AFTER_MS, lambda: None)
+    watch = LoopWatch(0, post, lambda: False, BLOCKED_AFTER_MS, lambda: None)
     watch.look(0)
     assert watch.deadline() is None
     assert not watch.blocked
+
+
+def test_a_loop_that_was_closed_while_it_was_blocked_is_not_blocked_for_ever() -> None:
+    loop = Loop()
+    while not loop.watch.blocked:
+        loop.watch.look(loop.watch.deadline() or 0)
+    loop.closed = True
+    loop.watch.look(loop.watch.deadline() or 0)
+    assert (loop.watch.blocked, loop.watch.deadline()) == (False, None)

@@ -16,6 +16,7 @@ from tests.servers import ServerProcess
 from tests.support import poll_until
 
 TAKEOVER_MAX_S = 2.0
+QUICK_LEASE_S = 1.5
 
 
 @pytest.fixture
@@ -43,6 +44,38 @@ def test_a_killed_owner_is_replaced_before_anybody_notices(there: Host) -> None:
     for _ in range(50):
         (instance,) = there.instances()
         assert (instance.id, instance.created, instance.status) == (before.id, before.created, Status.PASSING)
+
+
+def test_a_stopped_owner_costs_no_lease_while_others_are_well(there: Host) -> None:
+    workers = there.start_all(3)
+    owner = there.owner()
+    (before,) = there.instances()
+    there.client.drain(before.id, node=before.node, namespace=there.space)
+    owner.send(signal.SIGSTOP)
+    stopped = time.monotonic()
+    while time.monotonic() - stopped < 2.5 * QUICK_LEASE_S:
+        (instance,) = there.instances()
+        assert (instance.id, instance.created, instance.status) == (before.id, before.created, Status.PASSING)
+        assert instance.phase is Phase.DRAINING, "what people hid stays hidden"
+    owner.send(signal.SIGCONT)
+    one, other = (worker for worker in workers if worker is not owner)
+    assert (one.end(), other.end()) == (0, 0)
+    assert [instance.id for instance in there.instances()] == [before.id]
+    owner.end()
+    assert there.instances() == ()
+
+
+def test_an_owner_that_is_killed_while_others_stand_in_is_signed_out_by_the_last(there: Host) -> None:
+    first, second = there.start_all(2)
+    owner, other = (first, second) if first.state == "registered" else (second, first)
+    owner.send(signal.SIGSTOP)
+    time.sleep(1.5 * QUICK_LEASE_S)
+    owner.kill()
+    poll_until(lambda: other.state == "registered")
+    (instance,) = there.instances()
+    assert instance.status is Status.PASSING
+    other.end()
+    assert there.instances() == ()
 
 
 def test_an_owner_that_leaves_while_others_go_on_hands_over(there: Host) -> None:

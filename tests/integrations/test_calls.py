@@ -106,3 +106,14 @@ def test_names_that_strangers_make_up_do_not_fill_the_memory(monkeypatch: pytest
     with pytest.raises(InvalidError, match="at most 3 services"):
         handles.of("one-too-many")
     assert handles.of("s0") == "s0-1"
+
+
+@pytest.mark.parametrize("wrong", [["orders"], "orders", {"orders": "^2"}, {"orders": None}, {1: {}}])
+def test_services_that_could_not_be_meant_are_refused_when_said(wrong: Any) -> None:
+    with pytest.raises(InvalidError, match=r'services: .*\{"orders": \{"version": "\^2"\}\}'):
+        Handles(Offers(), wrong)
+
+
+def test_a_misspelt_option_of_a_service_is_refused_when_the_client_is_made() -> None:
+    with pytest.raises(TypeError, match=r"services\['orders'\] got an unexpected argument 'versoin'; it takes .*version"):
+        Handles(Offers(), {"orders": {"versoin": "^2"}})  # type: ignore[typeddict-unknown-key]

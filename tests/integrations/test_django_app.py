@@ -63,6 +63,7 @@ def test_a_service_without_a_port_is_an_error_that_says_where_to_put_it(monkeypa
     [(number, _, hint)] = found({"SERVICE": "orders"})
     assert number == "callboard.E002"
     assert "CALLBOARD['PORT']" in hint
+    assert "hooks" in hint
     monkeypatch.setenv("PORT", "8000")
     assert found({"SERVICE": "orders"}) == []
 

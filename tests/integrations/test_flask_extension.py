@@ -123,6 +123,33 @@ def test_without_a_port_it_says_so_at_once(monkeypatch: pytest.MonkeyPatch) -> N
         made(Callboard(service="orders"))
 
 
+def test_under_gunicorn_a_port_is_not_asked_for_because_its_hooks_know_it(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.delenv("PORT", raising=False)
+    monkeypatch.setenv("SERVER_SOFTWARE", "gunicorn/27.0.1")
+    app, extension = made(Callboard(service="orders", ready="/ready"))
+    other, other_extension = made(Callboard(service="told", port=1))
+    told = other_extension.begin(other)
+    assert app.test_client().get("/", environ_overrides={ENVIRON_REGISTERED: told}).text == "nobody"
+    assert caplog.records == []
+    assert [app.test_client().get("/").text for _ in range(2)] == ["nobody", "nobody"]
+    assert [record.message for record in caplog.records if "integrations.gunicorn.hooks" in record.message] != []
+    assert len(caplog.records) == 1
+    with app.app_context():
+        assert extension.service("users").finder.service == "users"
+        extension.board.close()
+    with other.app_context():
+        other_extension.board.close()
+
+
+def test_under_gunicorn_too_what_no_registry_takes_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PORT", raising=False)
+    monkeypatch.setenv("SERVER_SOFTWARE", "gunicorn/27.0.1")
+    with pytest.raises(InvalidError, match="weight"):
+        made(Callboard(service="orders", weight=-1))
+
+
 def test_nobody_knocks_for_an_application_that_is_gone() -> None:
     app, extension = made()
     assert knocking()

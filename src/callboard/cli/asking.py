@@ -10,11 +10,13 @@ import click
 from callboard.cli.output import FORMATS
 from callboard.cli.values import duration_ms
 from callboard.client.client import Client
-from callboard.client.settings import from_environment, split_urls
+from callboard.client.settings import CONSUL_VARIABLE, URL_VARIABLE, from_environment, split_urls
+from callboard.model.errors import InvalidError
 
 Command = Callable[..., None]
 _NAMESPACE: Final = "CALLBOARD_NAMESPACE"
 """The SDK's too (`callboard.client.board_settings`)."""
+_CONSUL: Final = "consul://"
 
 
 class Server(NamedTuple):
@@ -26,6 +28,11 @@ class Server(NamedTuple):
 
     def client(self) -> Client:
         """What the line says first, then the environment. Raises `InvalidError`."""
+        named = self.url or os.environ.get(URL_VARIABLE) or os.environ.get(CONSUL_VARIABLE) or ""
+        if any(url.lower().startswith(_CONSUL) for url in split_urls(named)):
+            raise InvalidError(
+                "url", f"{named!r}: {_CONSUL} is for run, call and the SDK; this command asks a Callboard server: --url http://HOST:PORT"
+            )
         return Client(from_environment(os.environ, urls=split_urls(self.url), timeout_ms=self.timeout_ms))
 
 

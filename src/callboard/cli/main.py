@@ -76,5 +76,5 @@ def main() -> None:
     CALLBOARD_URL        servers to ask, a comma list (else CONSUL_HTTP_ADDR; default http://127.0.0.1:8500)
     CALLBOARD_TOKEN      sent with every request, if set
     CALLBOARD_NAMESPACE  the name space that is meant, if no --namespace says another
-    Exit codes: 0 ok, 1 error, 2 usage, 3 not found, 4 unhealthy or incompatible, 5 unreachable.
+    Exit codes: 0 ok, 1 error, 2 usage, 3 not found, 4 unhealthy or incompatible, 5 unreachable, 130 interrupted.
     """

@@ -56,7 +56,7 @@ def resolve(ctx: click.Context, *, server: Server, form: str, service: str, choi
     if form in {"table", "wide"}:
         _say_why(answer)
     if not answer.endpoints:
-        ctx.exit(unfit(service) if answer.considered else unknown(service))
+        ctx.exit(unfit(service, (judged.reason for judged in answer.considered)) if answer.considered else unknown(service))
 
 
 @click.command()

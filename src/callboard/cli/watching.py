@@ -1,7 +1,7 @@
 """`callboard watch`: changes, one a line, as they happen."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 import click
@@ -51,9 +51,10 @@ def watch(server: Server, form: str, services: tuple[str, ...]) -> None:
     First everything that is there, as `added`, then `ready`. It connects again by itself and misses nothing. `-o json` and `-o jsonl`
     print one object for each change, with `before` for what was changed.
     """
-    with server.client() as client, client.watch(*services, namespace=server.namespace, lost=_lost) as changes:
+    outage = _Outage()
+    with server.client() as client, client.watch(*services, namespace=server.namespace, lost=outage.lost) as changes:
         try:
-            _print_all(changes, form)
+            _print_all(outage.ended_by(changes), form)
         except KeyboardInterrupt:
             return
 
@@ -84,5 +85,22 @@ def _print_row(change: Change, form: str, *, titled: bool) -> None:
         emit(line)
 
 
-def _lost(error: ClientError) -> None:
-    hint(f"callboard: {error}")
+class _Outage:
+    """Says of each outage once what is wrong, however often it is tried again, and once that it is over."""
+
+    def __init__(self) -> None:
+        self._said: set[type[ClientError]] = set()
+
+    def lost(self, error: ClientError) -> None:
+        """A connection ended, or could not be made."""
+        if type(error) not in self._said:
+            hint(f"callboard: {error}")
+        self._said.add(type(error))
+
+    def ended_by(self, changes: Iterable[Change]) -> Iterator[Change]:
+        """The changes: whatever comes, `ready` at least, ends it."""
+        for change in changes:
+            if self._said:
+                hint("callboard: the server answers again")
+            self._said.clear()
+            yield change

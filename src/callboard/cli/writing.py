@@ -2,7 +2,8 @@
 
 import signal
 import sys
-from queue import SimpleQueue
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from typing import Final
 
 import click
@@ -18,6 +19,8 @@ from callboard.model.errors import InvalidError
 from callboard.wire.native import CheckRequest, Registration, Weights, Written
 
 _INTERVAL_MS: Final = 10_000
+_LOOK_S: Final = 0.5
+"""No wait for a signal is longer: one that comes just before it, or interrupts another thread, is only heard of when it ends."""
 
 
 class _Said(Struct, frozen=True, kw_only=True):
@@ -133,7 +136,10 @@ def _hold(client: Client, registration: Registration) -> None:
         _say("registered", registered.written)
         sys.stdout.flush()  # whoever reads a pipe is told now, not at the end
         hint("holding; Ctrl-C signs out")
-        told.get()
+        while True:
+            with suppress(Empty):
+                told.get(timeout=_LOOK_S)
+                return
 
 
 def _say(what: str, written: Written) -> None:

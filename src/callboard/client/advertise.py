@@ -10,7 +10,6 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 
 from callboard.client.board_settings import ADVERTISE_VARIABLE
-from callboard.client.errors import UnreachableError
 from callboard.model.errors import InvalidError
 
 POD_VARIABLE: Final = "POD_IP"
@@ -51,10 +50,7 @@ def _found(said: str, environment: Mapping[str, str], local_address: Callable[[]
     ):
         if address.strip():
             return source, address
-    address = local_address()
-    if not address:
-        raise UnreachableError({"registry": f"no way to it, and so no address of this host known; {_WAYS_OUT}"})
-    return "address", address
+    return "address", local_address()
 
 
 def _parsed(text: str) -> IPv4Address | IPv6Address | None:

@@ -23,6 +23,7 @@ S = TypeVar("S", bound=Struct)
 
 _KINDS: Final[dict[int, type[ProblemError]]] = {401: DeniedError, 403: DeniedError, 404: NotFoundError}
 _LATER: Final = 429
+_DECODING: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def value_of(reply: Reply, to: type[S]) -> S:
@@ -31,7 +32,7 @@ def value_of(reply: Reply, to: type[S]) -> S:
         raise error_of(reply)
     try:
         return msgspec.json.decode(reply.body, type=to)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except _DECODING as error:
         raise ProtocolError(reply.url, str(error)) from None
 
 
@@ -39,7 +40,7 @@ def error_of(reply: Reply) -> ClientError:
     """What a refusal means. Without a problem document it was not said by /api/v1."""
     try:
         problem = msgspec.json.decode(reply.body, type=Problem)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except _DECODING:
         return ProtocolError(reply.url, f"status {reply.status} without a problem document")
     if problem.code == "unknown_outcome":
         return UnknownOutcomeError(reply.url, problem.detail)

@@ -39,13 +39,19 @@ class Call:
         """`timeout_s`: for all attempts together; None: the board's; infinite: only a surrounding deadline limits it."""
         self.finder = finder
         self.state: State = "new"
+        settings = finder.settings
         now = time.monotonic_ns()
-        limit_s = finder.settings.call_timeout_ms / 1000 if timeout_s is None else timeout_s
+        limit_s = settings.call_timeout_ms / 1000 if timeout_s is None else timeout_s
         left_s = deadline.remaining_s()
         if left_s is not None:
             limit_s = min(limit_s, left_s)
-        until = None if limit_s == math.inf else Instant(now + round(max(0.0, limit_s) * SECOND))
-        self.course = Course(until=until, attempts_max_count=finder.settings.attempts_max_count, idempotent=idempotent)
+        until = None if limit_s == math.inf else Instant(now + round(deadline.bounded(limit_s) * SECOND))
+        self.course = Course(
+            until=until,
+            attempts_max_count=settings.attempts_max_count,
+            attempt_share=settings.attempt_share,
+            idempotent=idempotent,
+        )
         self._pause_ns = 0
         self._attempt: Attempt | None = None
 
@@ -109,7 +115,7 @@ class Attempt:
         self.number = course.number
         """From 1."""
         self.timeout_s = math.inf if share is None else share / SECOND
-        """For this attempt: an even part of what is left for all that may follow."""
+        """For this attempt: `attempt_share` of what is left, if another one may follow."""
         self.remaining_s = math.inf if left is None else left / SECOND
         """For the whole call, from the beginning of this attempt on."""
         self.headers: dict[str, str] = {}
@@ -123,6 +129,9 @@ class Attempt:
         self._said = False
         self._answered_at: int | None = None
         """When the head of a streamed answer came, as long as its body is read."""
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.number} of {self._call.finder.service!r} at {self.url}>"
 
     @property
     def host(self) -> str:

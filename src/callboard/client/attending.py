@@ -27,8 +27,13 @@ from callboard.model.time import MILLISECOND, SECOND
 from callboard.wire.native import Registration, Reported, Written
 
 _log: Final = logging.getLogger("callboard.client")
-GATE_EVERY_MS: Final = 100
+GATE_FIRST_MS: Final = 100
+GATE_EVERY_MS: Final = 1_000
+"""A gate that stays closed is tried less and less often, down to this: each try is a line in the log of who is asked."""
+_GATE_SLOWER: Final = 1.2
 TOUCH_EVERY_S: Final = 600
+SILENT_SHARE: Final = 0.8
+"""Of a lease: an owner that did nothing for so long has stopped. More than a beat and its time limit take."""
 LOOP_BLOCKED: Final = "event loop blocked"
 _HIDE_MAX_COUNT: Final = 3
 """Hide; if it is not known any more, sign in hidden."""
@@ -95,6 +100,7 @@ class Attendant:
         self._drain: Drain | None = None
         self._watch: LoopWatch | None = None
         self._leaving = False
+        self._stands_in = False
         self._said: tuple[Reported, str] = ("passing", "")
         self._touched = 0
 
@@ -155,12 +161,14 @@ class Attendant:
             return
         patience_s = self._times.port_wait_ms / 1000
         loud = time.monotonic() + patience_s
+        wait_ms: float = GATE_FIRST_MS
         while problem := gate.closed():
             self._shown.turn("starting", NotReadyError(problem))
             if time.monotonic() >= loud:
                 loud = math.inf
                 self._shown.complain(logging.ERROR, f"{self._shown.name} is still not signed in after {patience_s:g} s: {problem}")
-            self._pause(GATE_EVERY_MS)
+            self._pause(round(wait_ms))
+            wait_ms = min(wait_ms * _GATE_SLOWER, GATE_EVERY_MS)
         self._shown.turn("starting")
         if gate.loopback_only:
             _log.warning("%s accepts on loopback, but not at %s, which others are told", self._shown.name, registration.address)
@@ -172,9 +180,20 @@ class Attendant:
             return
         while not seat.take():
             self._shown.turn("waiting")
+            self._stand_in(self._speaker, seat)
             self._pause(self._times.takeover_ms)
         if not seat.fresh:
             self._speaker.taken_over(hidden_by_leaving=seat.left is not None and seat.left.draining)
+
+    def _stand_in(self, speaker: Speaker, seat: Seat) -> None:
+        """An owner that was stopped holds its place and says nothing: say it meanwhile. That both say it does no harm."""
+        silent = seat.silent_s() * 1000 > SILENT_SHARE * self._plan.lease_ms
+        if silent != self._stands_in:
+            self._stands_in = silent
+            _log.warning("the process that keeps %s %s", self._shown.name, "does nothing: this one stands in" if silent else "is back")
+        if silent and (command := self._lease.due(time.monotonic_ns())) is not None:
+            speaker.taken_over(hidden_by_leaving=False)
+            speaker.say(command)
 
     # -- while it is signed in
 
@@ -187,7 +206,9 @@ class Attendant:
             self._look(now)
             if (command := lease.due(now)) is not None:
                 before, renewals = lease.state, lease.renewals
+                self._show_alive()
                 speaker.say(command)
+                self._show_alive()
                 self._follow(before, renewed=lease.renewals > renewals)
             elif self._drain is not None and self._drain.over(now, len(self.work)):
                 self.finished = not self.work
@@ -195,6 +216,10 @@ class Attendant:
             else:
                 self._receive(self._deadline(now))
         self._sign_out()
+
+    def _show_alive(self) -> None:
+        if self._seat is not None:
+            self._seat.alive()
 
     def _goes_on(self) -> bool:
         """The mail comes before everything that could be said."""
@@ -340,9 +365,13 @@ class Attendant:
         self._said = (status, output)
         self._judge()
 
-    def watch_loop(self, post: Callable[[Callable[[], None]], None]) -> None:
-        """A message: watch this loop."""
-        self._watch = LoopWatch(time.monotonic_ns(), post, self._times.blocked_after_ms, self.wake)
+    def watch_loop(self, post: Callable[[Callable[[], None]], None], closed: Callable[[], bool]) -> None:
+        """A message: watch this loop, which takes the place of the one before."""
+        was = self._watch is not None and self._watch.blocked
+        self._watch = LoopWatch(time.monotonic_ns(), post, closed, self._times.blocked_after_ms, self.wake)
+        if was:
+            self._shown.blocked(blocked=False)
+            self._judge()
 
     def hide(self) -> Exception | None:
         """A message: hide it and stay. Answers why that could not be done."""

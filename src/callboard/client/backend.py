@@ -78,7 +78,7 @@ class Backend(Protocol):
         ...
 
     def local_address(self) -> str:
-        """The address of this host on the way to the registry; empty when it cannot be reached."""
+        """The address of this host on the way to the registry. Raises `UnreachableError`."""
         ...
 
     @property

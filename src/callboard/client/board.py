@@ -5,6 +5,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self, Unpack
 
+from callboard.client.attempts import Attempt
 from callboard.client.board_settings import BoardSettings, board_settings
 from callboard.client.engine import Engine
 from callboard.client.events import Observer
@@ -13,7 +14,8 @@ from callboard.client.registered import Registered
 from callboard.client.service import Service
 from callboard.wire.native import ServiceInstances, ServiceList
 
-__all__ = ["Board", "connect"]
+__all__ = ["Attempt", "Board", "BoardSettings", "Registered", "Service", "connect"]
+"""What a program names, also as `callboard.NAME`."""
 
 
 def connect(
@@ -44,6 +46,9 @@ class Board:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._engine}>"
 
     def register(self, service: str, **options: Unpack[RegisterOptions]) -> Registered:
         """Sign this process in as an instance of `service`, and keep it signed in until the answer is closed.

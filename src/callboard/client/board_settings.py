@@ -57,6 +57,9 @@ class BoardSettings(Struct, frozen=True, kw_only=True):
 
     attempts_max_count: int = 2
     """Tries of one call, each at another instance."""
+    attempt_share: float = 0.5
+    """An attempt may take this share of the time that is left, if another one may follow: an instance that hangs is given up in time to try
+    another. 1: it may take all, and a call is tried again only when it failed early."""
     retry_share: float = 0.2
     """Retries may add so much to the calls of the last ten seconds ..."""
     retry_floor_per_s: float = 3.0
@@ -75,7 +78,7 @@ class BoardSettings(Struct, frozen=True, kw_only=True):
         ):  # fmt: skip
             if getattr(self, name) < 0:
                 raise InvalidError(name, "must not be negative")
-        for name in ("shrink_share", "panic_share"):
+        for name in ("shrink_share", "panic_share", "attempt_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InvalidError(name, "must be a share from 0 to 1")
         if not 0 <= self.retry_share <= 10:

@@ -15,15 +15,21 @@ __all__ = ["HEADER", "from_header", "remaining_s", "within"]
 
 HEADER: Final = "X-Deadline-Ms"
 """Milliseconds that are left, as a whole number: clocks of two hosts differ, spans do not."""
+SPAN_MAX_S: Final = 1e9
 _MS_MAX: Final = 10**12
 _until: Final[ContextVar[float | None]] = ContextVar("callboard_deadline", default=None)
+
+
+def bounded(seconds: float) -> float:
+    """So many seconds as a clock can count: none for what is negative or no number, and at most thirty years."""
+    return min(max(0.0, seconds), SPAN_MAX_S)
 
 
 @contextmanager
 def within(seconds: float | None) -> Iterator[None]:
     """What is called inside has `seconds` from now, or less if there was a deadline already. None sets no other."""
     outer = _until.get()
-    until = math.inf if seconds is None else time.monotonic() + seconds
+    until = math.inf if seconds is None or seconds == math.inf else time.monotonic() + bounded(seconds)
     token = _until.set(until if outer is None else min(outer, until))
     try:
         yield

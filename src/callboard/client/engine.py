@@ -44,6 +44,10 @@ class Engine:
         """So that what is added at the moment of a close is closed too. Nobody waits with it."""
         forks.after_in_child(self, Engine._forked)
 
+    def __repr__(self) -> str:
+        place = f"{','.join(self.settings.client.urls)}, name space {self.settings.namespace or 'public'}"
+        return f"at {place}, closed" if self._closed else f"at {place}"
+
     @staticmethod
     def now() -> int:
         """Nanoseconds of a clock that only goes forward."""

@@ -92,11 +92,9 @@ class NoPictureError(ClientError):
 
     code: ClassVar[str] = "no_picture"
 
-    def __init__(self, service: str, reason: str) -> None:
-        super().__init__(
-            f"nothing is known of service {service!r} yet: {reason}. It goes on trying: call again, or wait() for it; "
-            "check CALLBOARD_URL if the registry is somewhere else"
-        )
+    def __init__(self, service: str, reason: str, *, closed: bool = False) -> None:
+        hint = "Open another with callboard.connect()" if closed else "It goes on trying: call again, or wait() for it"
+        super().__init__(f"nothing is known of service {service!r}: {reason}. {hint}")
         self.service = service
         self.reason = reason
 

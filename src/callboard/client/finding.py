@@ -21,7 +21,7 @@ from callboard.client import forks
 from callboard.client.engine import Engine
 from callboard.client.errors import NoInstanceError
 from callboard.client.events import Observers
-from callboard.client.options import ServiceOptions
+from callboard.client.options import ServiceOptions, check_known, text_map, texts
 from callboard.client.tally import Tally
 from callboard.model import names
 from callboard.model.check import Status
@@ -37,6 +37,7 @@ class Finder:
 
     def __init__(self, engine: Engine, name: str, options: ServiceOptions) -> None:
         """Raises `InvalidError` for an option that could not be meant, and `ClosedError`."""
+        check_known("service()", options, ServiceOptions)
         self.service = names.name("service", name)
         self.settings = engine.settings
         self.observers: Observers = engine.observers
@@ -56,6 +57,13 @@ class Finder:
             weakref.finalize(self, remove).atexit = False
         forks.after_in_child(self, Finder._forked)
         self.rebuild()
+
+    def __repr__(self) -> str:
+        snapshot, picker = self.followed.latest, self._picker
+        if snapshot is None or picker is None:
+            return f"{self.service!r}: nothing is known yet"
+        stale = ", stale" if snapshot.stale else ""
+        return f"{self.service!r}: {len(picker.endpoints)} of {len(snapshot.instances)} instances are called{stale}"
 
     @property
     def picker(self) -> Picker:
@@ -147,8 +155,8 @@ class Finder:
 
 def _selector(options: ServiceOptions, zone: str) -> Selector:
     selector = Selector(
-        tags=tuple(options.get("tags", ())),
-        labels=dict(options.get("labels", {})),
+        tags=texts("tags", options.get("tags", ())),
+        labels=text_map("labels", options.get("labels", {})),
         version=options.get("version", ""),
         prefer=options.get("prefer", "any"),
         fallback=options.get("fallback", "") or "none",

@@ -103,7 +103,7 @@ class Followed:
 
     def nothing(self) -> NoPictureError:
         """What is raised when there is no snapshot."""
-        return NoPictureError(self.service, self.reason)
+        return NoPictureError(self.service, self.reason, closed=self.closed)
 
     def subscribe(self, callback: Callable[[Snapshot], None]) -> Callable[[], None]:
         """Call `callback` with each later snapshot, in the thread that follows; call the answer to stop."""

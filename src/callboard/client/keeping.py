@@ -36,6 +36,7 @@ class Keeper:
         self._attendant = Attendant(desk, plan, times, self.shown, insist=insist)
         self._pid = os.getpid()
         self._thread = 0
+        self._given_up = False
 
     @property
     def mine(self) -> bool:
@@ -95,9 +96,9 @@ class Keeper:
         """How the application is."""
         self._post(lambda: self._attendant.tell(status, output))
 
-    def watch_loop(self, post: Callable[[Callable[[], None]], None]) -> None:
-        """Watch an event loop; `post` hands it a call from another thread."""
-        self._post(lambda: self._attendant.watch_loop(post))
+    def watch_loop(self, post: Callable[[Callable[[], None]], None], closed: Callable[[], bool]) -> None:
+        """Watch an event loop; `post` hands it a call from another thread, `closed` says that there will be no more."""
+        self._post(lambda: self._attendant.watch_loop(post, closed))
 
     def drain(self) -> None:
         """Begin to leave: hidden at once, signed out when callers know and the work has ended. May be called by a signal handler."""
@@ -121,14 +122,15 @@ class Keeper:
 
     def close(self, timeout_s: float = CLOSE_MAX_S) -> None:
         """Sign out now, and wait for it; from inside of an observer it comes after that."""
-        if self.ended:
+        if self.ended or self._given_up:
             return
         self.leave()
         if self._thread != threading.get_ident() and not self.join(timeout_s):
             self.gave_up_waiting()
 
     def gave_up_waiting(self) -> None:
-        """Say that whoever closed it did not wait for its end."""
+        """Say that whoever closed it did not wait for its end. Nobody else will."""
+        self._given_up = True
         _log.warning("%s could not be signed out in time: no answer from its registry; its checks will tell", self.shown.name)
 
     def join(self, timeout_s: float | None = None) -> bool:

@@ -92,11 +92,20 @@ def check_ready(ready: str, port: int) -> str:
 
 
 class LoopWatch:
-    """Asks a loop every second whether it turns. `post` hands it a call from another thread; it raises `RuntimeError` when closed."""
+    """Asks a loop every second whether it turns, until it is `closed`. `post` hands it a call from another thread; it raises `RuntimeError`
+    when that is so."""
 
-    def __init__(self, now: int, post: Callable[[Callable[[], None]], None], blocked_after_ms: int, wake: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        now: int,
+        post: Callable[[Callable[[], None]], None],
+        closed: Callable[[], bool],
+        blocked_after_ms: int,
+        wake: Callable[[], None],
+    ) -> None:
         self.blocked = False
         self._post = post
+        self._closed = closed
         self._blocked_after_ns = blocked_after_ms * MILLISECOND
         self._wake = wake
         self._asked = now
@@ -107,7 +116,9 @@ class LoopWatch:
         """Ask, when it is time, and judge."""
         if self._next is None or now < self._next:
             return
-        if self._open:
+        if self._closed():
+            self.blocked, self._next = False, None
+        elif self._open:
             self.blocked = now - self._asked >= self._blocked_after_ns
         else:
             self.blocked = False

@@ -1,8 +1,9 @@
 """The named arguments of `Board.register` and `Board.service`, the same for both boards."""
 
-from collections.abc import Mapping, Sequence
-from typing import Literal, TypedDict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, Literal, TypedDict
 
+from callboard.model.errors import InvalidError
 from callboard.wire.native import CheckRequest
 
 
@@ -16,13 +17,17 @@ class RegisterOptions(TypedDict, total=False):
     id: str
     """Else made of service, address and port (`orders-10.0.0.7-8000`): the same for all processes behind one port."""
     node: str
+    """The node it is put on; else the registry's name for this host."""
     namespace: str
+    """Else the board's."""
     version: str
     """Put into the meta entry `version`, which callers select by."""
     zone: str
     """Put into the meta entry `zone`; else the board's."""
     tags: Sequence[str]
+    """Words that callers may ask for."""
     meta: Mapping[str, str]
+    """What else there is to know of it: labels that callers may ask for."""
     weight: int
     """Share of calls, relative to the other instances (1)."""
     ready: str
@@ -47,11 +52,49 @@ class ServiceOptions(TypedDict, total=False):
     fallback: str
     """When none matches: `none` (nobody is called), `any`, or another range."""
     tags: Sequence[str]
+    """Tags that an instance must have, all of them."""
     labels: Mapping[str, str]
     """Entries of the instance's meta that must be so."""
     zone: str
     """Preferred zone; else the board's."""
     passing_only: bool
+    """Without instances that have a warning."""
     policy: str
     """`peak_ewma` (default), `p2c`, `smooth_wrr`, `weighted_random`."""
     namespace: str
+    """Else the board's."""
+
+
+_NUMBERS: Final = frozenset({"port", "weight", "lease_ms"})
+_TEXTS: Final = frozenset({"address", "fallback", "id", "namespace", "node", "policy", "prefer", "ready", "version", "zone"})
+
+
+def check_known(function: str, options: Mapping[str, object], kind: type) -> None:
+    """A misspelt argument is refused, as any function does; so is a port that is a text, as the environment has it.
+
+    Raises `TypeError`, and `InvalidError`.
+    """
+    for name in options.keys() - kind.__annotations__.keys():
+        raise TypeError(f"{function} got an unexpected argument {name!r}; it takes {', '.join(sorted(kind.__annotations__))}")
+    for name, value in options.items():
+        if name in _NUMBERS and (not isinstance(value, int) or isinstance(value, bool)):
+            raise InvalidError(name, f"must be a whole number, is {value!r}")
+        if name in _TEXTS and not isinstance(value, str):
+            raise InvalidError(name, f"must be a text, is {value!r}")
+
+
+def texts(field: str, values: Iterable[object]) -> tuple[str, ...]:
+    """What was meant as several texts; a single one would be taken for its letters. Raises `InvalidError`."""
+    there = [values] if isinstance(values, str) else list(values)
+    found = tuple(value for value in there if isinstance(value, str))
+    if isinstance(values, str) or len(found) < len(there):
+        raise InvalidError(field, f"must be a list of texts, is {values!r}; write {[str(value) for value in there]!r}")
+    return found
+
+
+def text_map(field: str, values: Mapping[str, object]) -> dict[str, str]:
+    """Values that are all text. Raises `InvalidError`."""
+    found = {key: value for key, value in values.items() if isinstance(value, str)}
+    for key in values.keys() - found.keys():
+        raise InvalidError(field, f"{values[key]!r} of {key!r} must be a text; write {str(values[key])!r}")
+    return found

@@ -37,7 +37,7 @@ class RegisteredBase:
     """An instance that this process keeps signed in."""
 
     def __init__(self, engine: Engine, service: str, options: RegisterOptions) -> None:
-        """Raises `InvalidError`, `ClosedError`."""
+        """Raises `InvalidError`, `TypeError` for an argument that there is none of, and `ClosedError`."""
         settings = engine.settings
         times = Times(
             timeout_ms=settings.client.timeout_ms,
@@ -53,6 +53,10 @@ class RegisteredBase:
         self._off_sigterm: Stop | None = None
         engine.keep(self.keeper)
         self.keeper.start()
+
+    def __repr__(self) -> str:
+        why = f" ({self.error})" if self.error is not None else ""
+        return f"<{type(self).__name__} {self.id or self.service}: {self.state}{why}>"
 
     @property
     def service(self) -> str:

@@ -3,6 +3,7 @@
 What can be judged at once is judged at once; the address, which may take the way to the registry, in the keeper's thread.
 """
 
+import logging
 import os
 import socket
 from typing import Final
@@ -13,14 +14,17 @@ from callboard.client.advertise import advertised, check_address
 from callboard.client.backend import Backend
 from callboard.client.board_settings import BoardSettings
 from callboard.client.looking import Gate, check_ready
-from callboard.client.options import RegisterOptions
+from callboard.client.options import RegisterOptions, check_known, text_map, texts
 from callboard.client.seat import Seat
 from callboard.model import names
 from callboard.model.errors import InvalidError
 from callboard.model.instance import WEIGHT_MAX, Phase
 from callboard.wire.native import MILLISECONDS_MAX, Beat, CheckRequest, Registration, Weights
 
+_log: Final = logging.getLogger("callboard.client")
 LEASE_CHECK: Final = "lease"
+LEASE_MIN_MS: Final = 250
+"""A third of it is the time for a heartbeat and its answer."""
 GONE_AFTER_LEASES: Final = 10
 GONE_AFTER_MIN_MS: Final = 60_000
 """An instance whose process never came back is removed after so many leases, and not before a minute: a host may only be rebooting."""
@@ -31,6 +35,7 @@ class ServicePlan:
 
     def __init__(self, service: str, options: RegisterOptions, settings: BoardSettings, backend: Backend) -> None:
         """Raises `InvalidError`."""
+        check_known("register()", options, RegisterOptions)
         self.service = names.name("service", service)
         self.lease_ms = options.get("lease_ms", 0) or settings.lease_ms
         self.port = names.port("port", options.get("port", 0))
@@ -63,8 +68,8 @@ class ServicePlan:
 
     def _check(self) -> None:
         """What the registry would refuse is refused where it was asked for."""
-        if not 1 <= self.lease_ms <= MILLISECONDS_MAX:
-            raise InvalidError("lease_ms", f"must be between 1 and {MILLISECONDS_MAX}, is {self.lease_ms}")
+        if not LEASE_MIN_MS <= self.lease_ms <= MILLISECONDS_MAX:
+            raise InvalidError("lease_ms", f"must be between {LEASE_MIN_MS} and {MILLISECONDS_MAX}, is {self.lease_ms}")
         weight = self._options.get("weight", 1)
         if not 0 <= weight <= WEIGHT_MAX:
             raise InvalidError("weight", f"must be between 0 and {WEIGHT_MAX}, is {weight}")
@@ -75,6 +80,8 @@ class ServicePlan:
         names.name("id", made.id)
         names.tags("tags", made.tags)
         names.meta("meta", made.meta)
+        if (version := made.meta.get("version", "")) and not _is_version(version):
+            _log.warning("%s: version %r is none that a range can match; write it like 2.3.1", made.id, version)
 
     def _made(self, address: str) -> Registration:
         options = self._options
@@ -86,7 +93,7 @@ class ServicePlan:
             node=options.get("node", ""),
             address=address,
             port=self.port,
-            tags=tuple(options.get("tags", ())),
+            tags=texts("tags", options.get("tags", ())),
             meta=_meta(options, self._settings.zone),
             weights=Weights(options.get("weight", 1), options.get("weight", 1)),
             phase=Phase.SERVING,
@@ -97,6 +104,12 @@ class ServicePlan:
     def _id(self, address: str) -> str:
         place = f"{address}-{self.port}" if self.port else f"{socket.gethostname()}-{os.getpid()}"
         return f"{self.service}-{place}".replace(":", "-").replace("/", "-")
+
+
+def _is_version(text: str) -> bool:
+    from callboard.balance.versions import order_of  # noqa: PLC0415  # the library behind it is slow to load
+
+    return order_of(text) is not None
 
 
 def told(registration: Registration, beat: Beat, phase: Phase | None) -> Registration:
@@ -112,4 +125,4 @@ def _lease_check(instance: str, lease_ms: int) -> CheckRequest:
 
 def _meta(options: RegisterOptions, zone: str) -> dict[str, str]:
     said = {"version": options.get("version", ""), "zone": options.get("zone", "") or zone}
-    return {**options.get("meta", {}), **{key: value for key, value in said.items() if value}}
+    return {**text_map("meta", options.get("meta", {})), **{key: value for key, value in said.items() if value}}

@@ -3,7 +3,8 @@
 Three lock files in a private folder: who holds `owner` keeps the instance; the others hold `waiting` together and look now and then
 whether `owner` is free. Joining and leaving are decided one at a time, under `mutex`, so that of several processes that leave at the same
 moment exactly one finds itself the last and signs the instance out, and nobody signs it out while another goes on. The kernel frees the
-locks of a process that is killed. The files stay: a lock on a file that was deleted excludes nobody.
+locks of a process that is killed; one that is only stopped shows in the time of its file. The files stay: a lock on a file that was
+deleted excludes nobody.
 
 A seat lives from a keeper's first look to its end, and is used by its thread alone. A forked child has no part in it.
 """
@@ -114,6 +115,16 @@ class Seat:
             self._noted = note
             self._write(msgspec.json.encode(note))
 
+    def alive(self) -> None:
+        """The owner shows that it is not stopped."""
+        if "owner" in self._files:
+            with contextlib.suppress(OSError):  # a file system that cannot say when
+                os.utime(self._files["owner"])
+
+    def silent_s(self) -> float:
+        """Since when the owner has not shown that, for who waits."""
+        return time.time() - os.fstat(self._files["owner"]).st_mtime if "owner" in self._files else 0.0
+
     def touch(self) -> None:
         """Keep those who tidy old files away from it."""
         if self._folder is not None:
@@ -144,6 +155,7 @@ class Seat:
 
     def _own(self) -> None:
         self.owned = True
+        self.alive()
         self.left = self._read()
         if self._waits:
             self._unlock("waiting")

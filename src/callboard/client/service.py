@@ -3,46 +3,20 @@
 import threading
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Final
 
 from callboard.balance.endpoint import Endpoint
 from callboard.balance.picked import Picked
 from callboard.balance.selector import Judged
 from callboard.client.attempts import Attempts, Call
-from callboard.client.engine import Engine
-from callboard.client.finding import Finder
-from callboard.client.options import ServiceOptions
+from callboard.client.deadline import bounded
+from callboard.client.service_base import NOT_TWICE, WATCH_LOOK_S, ServiceBase
 from callboard.client.snapshot import Snapshot
 
 __all__ = ["Service"]
 
-WAIT_MAX_S: Final = 1e6
-"""Who wants to wait longer, also for ever, waits so long."""
-_LOOK_S: Final = 60.0
-"""A watch that hears nothing looks itself so often: a forked child must start its own threads."""
 
-
-class Service:
+class Service(ServiceBase):
     """Whom to call. It may be used by several threads; make one and keep it, for it learns from the calls that go through it."""
-
-    def __init__(self, engine: Engine, name: str, options: ServiceOptions) -> None:
-        self._finder = Finder(engine, name, options)
-        self._first_wait_ms = engine.settings.first_wait_ms
-
-    @property
-    def finder(self) -> Finder:
-        """For integrations: what chooses."""
-        return self._finder
-
-    @property
-    def name(self) -> str:
-        """The service's name."""
-        return self._finder.service
-
-    @property
-    def namespace(self) -> str:
-        """The name space it is in."""
-        return self._finder.followed.namespace
 
     @property
     def snapshot(self) -> Snapshot:
@@ -55,17 +29,6 @@ class Service:
         """Whom a call may go to now; it waits as `snapshot` does."""
         self._ready()
         return self._finder.endpoints
-
-    @property
-    def stale(self) -> bool:
-        """What is known is from the disk, or the registry was not heard for long. True while nothing is known."""
-        snapshot = self._finder.followed.snapshot
-        return snapshot is None or snapshot.stale
-
-    @property
-    def age_s(self) -> float:
-        """Seconds since the registry was last heard; 0 while it is followed."""
-        return self._finder.followed.age_s
 
     def wait(self, timeout_s: float | None = None) -> Snapshot:
         """Until something is known; None: `first_wait_ms`. Raises `NoPictureError`, which says why nothing is."""
@@ -113,12 +76,12 @@ class Service:
                     before, told = newest, newest.since(before)
                     yield told
                 else:
-                    news.wait(_LOOK_S)
+                    news.wait(WATCH_LOOK_S)
         finally:
             remove()
 
     def _wait(self, timeout_s: float | None, *, fresh: bool = False) -> Snapshot:
-        timeout_ms = self._first_wait_ms if timeout_s is None else round(min(timeout_s, WAIT_MAX_S) * 1000)
+        timeout_ms = self._first_wait_ms if timeout_s is None else round(bounded(timeout_s) * 1000)
         return self._finder.followed.wait(timeout_ms, fresh=fresh)
 
     def _ready(self) -> None:
@@ -133,7 +96,7 @@ class Service:
 
 
 class Picking:
-    """What `pick` answers: an instance as long as it is called. May be entered again for another call."""
+    """What `pick` answers: an instance as long as it is called. It may be entered again, but not twice at once."""
 
     __slots__ = ("_picked", "_service")
 
@@ -142,6 +105,8 @@ class Picking:
         self._picked: Picked | None = None
 
     def __enter__(self) -> Endpoint:
+        if self._picked is not None:
+            raise RuntimeError(NOT_TWICE)
         self._picked = self._service.choose()
         return self._picked.endpoint
 

@@ -56,6 +56,11 @@ class ClientSettings(Struct, frozen=True, kw_only=True):
         if self.idle_max_count < 0:
             raise InvalidError("idle_max_count", "must not be negative")
 
+    def __repr__(self) -> str:
+        """Without the token: settings are shown in logs and tracebacks."""
+        said = {name: getattr(self, name) for name in self.__struct_fields__} | {"token": "***" if self.token else ""}
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in said.items())})"
+
     @property
     def bases(self) -> tuple[Base, ...]:
         """The servers, taken apart."""

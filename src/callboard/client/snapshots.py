@@ -64,6 +64,7 @@ class Snapshots:
                 self._swept = True
             _replace(self._folder / _file_name(snapshot.service), encode(snapshot, _now_ms()))
         except OSError as error:
+            self._swept = False  # perhaps somebody removed the folder
             self._say(f"snapshots cannot be kept in {self._folder} ({error}); name a folder with CALLBOARD_SNAPSHOTS, or say off")
 
     def _say(self, what: str) -> None:

@@ -79,6 +79,8 @@ class Tally:
 
     def _tell(self, before: frozenset[str], *, timed: bool = False) -> None:
         after = self._outliers.ejected
+        if after is before and not timed:
+            return
         if after != before or timed:
             self._listeners.tell()
         for out, keys in ((True, after - before), (False, before - after)):

@@ -17,6 +17,7 @@ from callboard.client.settings import Base, ClientSettings
 
 _AGENT: Final = f"callboard-python/{__version__}"
 _OK: Final = 200
+_STREAM: Final = "text/event-stream"
 _UNAVAILABLE: Final = 503
 
 
@@ -89,7 +90,7 @@ class Transport:
             link = Link(base, share)
             try:
                 response = link.send_request("GET", target, b"", {**self._headers, **headers}, share)
-                if response.status == _OK:
+                if response.status == _OK and response.headers.get_content_type() == _STREAM:
                     self._prefer(base)
                     return Stream(link, response, self.settings.silence_max_ms)
                 body = link.read_body(response, self.settings.answer_max_bytes, share) or b""

@@ -11,17 +11,19 @@ import asyncio
 import math
 from typing import Final, Literal, Unpack
 
-import aiohttp
-from aiohttp.client_middlewares import ClientHandlerType
-from aiohttp.payload import BytesPayload
-
 from callboard.client.aio.board import Board
 from callboard.client.aio.service import Service
 from callboard.client.attempts import Attempt
 from callboard.client.errors import DeadlineError, NoInstanceError, NoPictureError
 from callboard.client.options import ServiceOptions
-from callboard.integrations.base.calls import IDEMPOTENT_METHODS, Handles, Services, retry_after_s, shorter
+from callboard.integrations.base.calls import IDEMPOTENT_METHODS, Handles, Services, check_board, retry_after_s, shorter
+from callboard.integrations.base.needs import needs
 from callboard.model.errors import InvalidError
+
+with needs("aiohttp"):
+    import aiohttp
+    from aiohttp.client_middlewares import ClientHandlerType
+    from aiohttp.payload import BytesPayload
 
 __all__ = ["CallBroken", "DeadlineExceeded", "NoInstance", "ServiceMiddleware", "session"]
 
@@ -59,8 +61,10 @@ class ServiceMiddleware:
         """`options` hold for every service, `services` for single ones.
 
         `timeout_s` bounds everything up to the head of the answer, over all attempts (else the board's `call_timeout_ms`; `math.inf`: no
-        bound but aiohttp's own). The `Host` header is the host of the URL, or the instance's address. Raises `InvalidError`.
+        bound but aiohttp's own). The `Host` header is the host of the URL, or the instance's address. Raises `InvalidError`, and
+        `TypeError` for a board of threads.
         """
+        check_board(board, Board, type(self).__name__, "callboard.integrations.httpx or .requests")
         if not suffix.startswith("."):
             raise InvalidError("suffix", f"must begin with a dot, as {SUFFIX} does")
         self._handles: Handles[Service] = Handles(board, services, **options)

@@ -9,13 +9,15 @@ host is an instance of its own, named after Celery's own node name. It is shown 
 
 from typing import Any, Final, Unpack
 
-from celery import Celery, signals
-from celery import __version__ as celery_version
-
 from callboard.client.board import Board, connect
 from callboard.client.board_settings import BoardSettings
 from callboard.client.options import RegisterOptions
 from callboard.client.registered import Registered
+from callboard.integrations.base.needs import needs
+
+with needs("celery"):
+    from celery import Celery, signals
+    from celery import __version__ as celery_version
 
 _UID: Final = "callboard"
 

@@ -13,15 +13,17 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Unpack
 
-from fastapi import FastAPI
-from fastapi.requests import HTTPConnection
-
 from callboard import aio
 from callboard.aio import Service
 from callboard.client.board_settings import BoardSettings
 from callboard.client.options import RegisterOptions, ServiceOptions
 from callboard.integrations.base.asgi import CallboardMiddleware
 from callboard.integrations.base.lifespan import Inner, Sign, board_of, registration_of, service_of, signed_in
+from callboard.integrations.base.needs import needs
+
+with needs("fastapi"):
+    from fastapi import FastAPI
+    from fastapi.requests import HTTPConnection
 
 __all__ = ["CallboardMiddleware", "Service", "board", "lifespan", "registered", "service"]
 

@@ -16,16 +16,18 @@ reloader's parent, nor in a command. Under gunicorn use `callboard.integrations.
 from collections.abc import Callable
 from typing import Final, NamedTuple, Unpack
 
-from flask import Flask, current_app
-
 from callboard.client.board import Board, connect
 from callboard.client.board_settings import BoardSettings
 from callboard.client.options import RegisterOptions, ServiceOptions
 from callboard.client.registered import Registered
 from callboard.client.service import Service
 from callboard.integrations.base.lazily import Lazily
+from callboard.integrations.base.needs import needs
 from callboard.integrations.base.serving import Handles, Probes
 from callboard.model.errors import InvalidError
+
+with needs("flask"):
+    from flask import Flask, current_app
 
 __all__ = ["Callboard"]
 

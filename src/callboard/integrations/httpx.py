@@ -9,12 +9,14 @@ logical; see docs/guides/httpx.md for timeouts, retries and the `Host` header.
 
 from typing import Final
 
-import httpx
-
 from callboard.client.aio.board import Board as AsyncBoard
 from callboard.client.board import Board
 from callboard.integrations.base.calls import Services
 from callboard.integrations.base.httpx_calls import DEFAULT_TIMEOUT_S, MOUNT, AsyncBody, AsyncCalls, Body, Calls, Library
+from callboard.integrations.base.needs import needs
+
+with needs("httpx"):
+    import httpx
 
 __all__ = ["AsyncTransport", "DeadlineExceeded", "NoInstance", "Transport", "async_client", "client"]
 

@@ -2,12 +2,14 @@
 
 from typing import Final
 
-import httpx2
-
 from callboard.client.aio.board import Board as AsyncBoard
 from callboard.client.board import Board
 from callboard.integrations.base.calls import Services
 from callboard.integrations.base.httpx_calls import DEFAULT_TIMEOUT_S, MOUNT, AsyncBody, AsyncCalls, Body, Calls, Library
+from callboard.integrations.base.needs import needs
+
+with needs("httpx2"):
+    import httpx2
 
 __all__ = ["AsyncTransport", "DeadlineExceeded", "NoInstance", "Transport", "async_client", "client"]
 

@@ -17,18 +17,20 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Unpack, cast
 
-from litestar import Litestar, Request
-from litestar.connection import ASGIConnection
-from litestar.di import Provide
-from litestar.middleware import MiddlewareProtocol
-from litestar.types import ASGIApp, Receive, Scope, Send
-
 from callboard import aio
 from callboard.aio import Service
 from callboard.client.board_settings import BoardSettings
 from callboard.client.options import RegisterOptions, ServiceOptions
 from callboard.integrations.base import asgi
 from callboard.integrations.base.lifespan import Inner, Sign, board_of, registration_of, service_of, signed_in
+from callboard.integrations.base.needs import needs
+
+with needs("litestar"):
+    from litestar import Litestar, Request
+    from litestar.connection import ASGIConnection
+    from litestar.di import Provide
+    from litestar.middleware import MiddlewareProtocol
+    from litestar.types import ASGIApp, Receive, Scope, Send
 
 __all__ = ["CallboardMiddleware", "Service", "board", "lifespan", "registered", "service"]
 

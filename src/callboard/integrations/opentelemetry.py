@@ -11,13 +11,15 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from opentelemetry import metrics, trace
-from opentelemetry.metrics import CallbackOptions, Meter, MeterProvider, Observation
-from opentelemetry.trace import SpanKind, Status, StatusCode, Tracer, TracerProvider
-
 from callboard import __version__
 from callboard.client.events import AttemptEnded, Ejected, Event, FeedLost, Registering, SnapshotChanged
 from callboard.integrations.base.ledger import Ledger, Observed
+from callboard.integrations.base.needs import needs
+
+with needs("opentelemetry"):
+    from opentelemetry import metrics, trace
+    from opentelemetry.metrics import CallbackOptions, Meter, MeterProvider, Observation
+    from opentelemetry.trace import SpanKind, Status, StatusCode, Tracer, TracerProvider
 
 __all__ = ["instrument"]
 

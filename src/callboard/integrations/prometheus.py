@@ -9,12 +9,14 @@ Nothing here serves them: `prometheus_client.start_http_server`, or whatever the
 from collections.abc import Iterator, Mapping
 from typing import Final, TypeVar
 
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram
-from prometheus_client.core import GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector as BaseCollector
-
 from callboard.client.events import AttemptEnded, Ejected, Event, FeedLost
 from callboard.integrations.base.ledger import Ledger, Observed
+from callboard.integrations.base.needs import needs
+
+with needs("prometheus"):
+    from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram
+    from prometheus_client.core import GaugeMetricFamily, Metric
+    from prometheus_client.registry import Collector as BaseCollector
 
 __all__ = ["Collector", "instrument"]
 

@@ -13,19 +13,30 @@ from collections.abc import Mapping
 from typing import Final, Literal, Unpack, cast
 from urllib.parse import urlsplit, urlunsplit
 
-import requests
-from requests.adapters import HTTPAdapter
-from requests.models import PreparedRequest, Response
-from urllib3.exceptions import MaxRetryError, NewConnectionError
-from urllib3.util import Timeout
-
 from callboard.client.attempts import Attempt
 from callboard.client.board import Board
 from callboard.client.errors import DeadlineError, NoInstanceError, NoPictureError
 from callboard.client.options import ServiceOptions
 from callboard.client.service import Service
-from callboard.integrations.base.calls import IDEMPOTENT_METHODS, SCHEME, Handles, Services, redirect_target, retry_after_s, shorter
+from callboard.integrations.base.calls import (
+    IDEMPOTENT_METHODS,
+    SCHEME,
+    Handles,
+    Services,
+    check_board,
+    redirect_target,
+    retry_after_s,
+    shorter,
+)
+from callboard.integrations.base.needs import needs
 from callboard.model.errors import InvalidError
+
+with needs("requests"):
+    import requests
+    from requests.adapters import HTTPAdapter
+    from requests.models import PreparedRequest, Response
+    from urllib3.exceptions import MaxRetryError, NewConnectionError
+    from urllib3.util import Timeout
 
 __all__ = ["Adapter", "DeadlineExceeded", "NoInstance", "ServiceSession", "session"]
 
@@ -57,8 +68,9 @@ class Adapter(HTTPAdapter):
     ) -> None:
         """`options` hold for every service, `services` for single ones. The `Host` header is the service's name, or the instance's address.
 
-        Raises `InvalidError`.
+        Raises `InvalidError`, and `TypeError` for a board of asyncio.
         """
+        check_board(board, Board, type(self).__name__, "callboard.integrations.httpx or .aiohttp")
         super().__init__(pool_connections=pool_connections, pool_maxsize=pool_maxsize)
         self._handles: Handles[Service] = Handles(board, services, **options)
         self._host_header: Literal["service", "instance"] = host_header

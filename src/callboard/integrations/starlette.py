@@ -9,14 +9,16 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Unpack
 
-from starlette.applications import Starlette
-from starlette.requests import HTTPConnection
-
 from callboard import aio
 from callboard.client.board_settings import BoardSettings
 from callboard.client.options import RegisterOptions, ServiceOptions
 from callboard.integrations.base.asgi import CallboardMiddleware
 from callboard.integrations.base.lifespan import Inner, Sign, board_of, registration_of, service_of, signed_in
+from callboard.integrations.base.needs import needs
+
+with needs("starlette"):
+    from starlette.applications import Starlette
+    from starlette.requests import HTTPConnection
 
 __all__ = ["CallboardMiddleware", "board", "lifespan", "registered", "service"]
 

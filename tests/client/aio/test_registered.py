@@ -230,6 +230,34 @@ def test_a_loop_that_ended_without_closing_costs_nothing(server: ServerProcess, 
     run(board.close())
 
 
+def test_each_loop_that_waits_for_it_is_watched_and_one_that_ended_blocked_is_forgotten(server: ServerProcess, space: str) -> None:
+    board = aio.connect(server.url, namespace=space, settings=QUICK)
+    turns: list[bool] = []
+
+    def told(event: Event) -> None:
+        if isinstance(event, LoopBlocked):
+            turns.append(event.blocked)
+
+    board.observe(told)
+    registered = board.register("orders")
+
+    def wait_for(expected: list[bool]) -> None:
+        end = time.monotonic() + 5
+        while turns != expected:
+            assert time.monotonic() < end, turns
+            time.sleep(0.01)
+
+    async def block(expected: list[bool]) -> None:
+        await registered.wait(5)
+        wait_for(expected)
+
+    run(block([True]))
+    wait_for([True, False])
+    run(block([True, False, True]))
+    wait_for([True, False, True, False])
+    run(board.close())
+
+
 def test_sigterm_reaches_a_loop_after_the_callers_know(server: ServerProcess, space: str) -> None:
     heard: list[float] = []
     before = signal.signal(signal.SIGTERM, lambda *_: heard.append(time.monotonic()))

@@ -37,7 +37,17 @@ def test_what_is_no_consul_is_said_so() -> None:
 
 def test_texts_are_short_and_never_empty() -> None:
     assert str(error_of(500, b"", "u")) == "status 500"
-    assert len(str(error_of(500, b"\xff" * 10_000, "u"))) <= 500
+    assert len(str(error_of(500, b"\xff" * 10_000, "u"))) <= 200
+
+
+def test_a_page_for_people_is_told_on_as_one_short_line() -> None:
+    page = b"<!DOCTYPE html>\n<html>\r\n  <head>\t\x1b[31m\n" + b"<p>nothing</p>\n" * 1_000 + b"</html>\n"
+    for status in (401, 404, 405, 500, 501):
+        message = str(error_of(status, page, "http://h:1"))
+        assert message.isprintable()
+        assert "<!DOCTYPE html> <html> <head>" in message
+        assert len(message) < 400
+    assert str(error_of(405, page, "u")).endswith("</html>")
 
 
 @pytest.mark.parametrize(("said", "seconds"), [("7", 7), ("", 0), ("soon", 0), ("-1", 0)])
@@ -62,3 +72,9 @@ def test_every_way_to_say_that_it_is_not_there(status: int, text: str, forgotten
     error = error_of(status, text.encode(), "u")
     assert isinstance(error, ProblemError)
     assert (is_forgotten(error), is_gone(error)) == (forgotten, gone)
+
+
+def test_an_id_of_the_greatest_length_hides_nothing_that_tells_what_it_was() -> None:
+    error = error_of(500, f'CheckID "service:{"a" * 255}" does not have associated TTL'.encode(), "u")
+    assert isinstance(error, ProblemError)
+    assert is_forgotten(error)

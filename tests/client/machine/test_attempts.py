@@ -7,8 +7,9 @@ from callboard.model.time import MILLISECOND, SECOND, Instant
 T0 = 10**12
 
 
-def course(limit: int | None = SECOND, count: int = 2, *, idempotent: bool = True) -> Course:
-    return Course(until=None if limit is None else Instant(T0 + limit), attempts_max_count=count, idempotent=idempotent)
+def course(limit: int | None = SECOND, count: int = 2, *, share: float = 0.5, idempotent: bool = True) -> Course:
+    until = None if limit is None else Instant(T0 + limit)
+    return Course(until=until, attempts_max_count=count, attempt_share=share, idempotent=idempotent)
 
 
 @given(
@@ -35,15 +36,22 @@ def test_no_attempt_reaches_beyond_the_deadline_and_there_are_no_more_than_allow
         assert now < T0 + limit
 
 
-def test_what_is_left_is_split_evenly_over_the_attempts_left() -> None:
-    one = course(SECOND, 4)
+def test_an_attempt_has_its_share_of_what_is_left_and_the_last_one_all_of_it() -> None:
+    one = course(SECOND, 3)
     one.begin("a")
-    assert one.share(T0) == SECOND // 4
+    assert one.share(T0) == SECOND // 2
     one.begin("b")
-    assert one.share(T0 + 400 * MILLISECOND) == 200 * MILLISECOND
+    assert one.share(T0 + 400 * MILLISECOND) == 300 * MILLISECOND
     one.begin("c")
-    one.begin("d")
     assert one.share(T0 + 900 * MILLISECOND) == 100 * MILLISECOND
+
+
+def test_with_a_whole_share_an_attempt_may_take_all_the_time_that_its_caller_gave() -> None:
+    one = course(SECOND, share=1.0)
+    one.begin("a")
+    assert one.share(T0) == SECOND
+    assert one.another(T0 + 100 * MILLISECOND, sent=True), "it failed early"
+    assert not one.another(T0 + SECOND, sent=True)
 
 
 def test_a_call_without_a_limit_has_none_in_any_attempt() -> None:

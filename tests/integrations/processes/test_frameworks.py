@@ -13,6 +13,7 @@ from tests.integrations.processes.programs import EXAMPLES, Program, Stage, get
 from tests.support import poll_until
 
 interop = pytest.mark.interop
+ROOT = EXAMPLES.parent
 SITE = EXAMPLES / "django_site"
 
 
@@ -25,8 +26,8 @@ class Example(NamedTuple):
     where: Path = EXAMPLES
     probes: bool = True
 
-    def start(self, stage: Stage) -> Program:
-        return stage.run(self.module, *(word.format(port=stage.port) for word in self.words), where=self.where)
+    def start(self, stage: Stage, **more: str) -> Program:
+        return stage.run(self.module, *(word.format(port=stage.port) for word in self.words), where=self.where, **more)
 
 
 def asgi(app: str, where: Path = EXAMPLES, *, probes: bool = True) -> Example:
@@ -42,11 +43,9 @@ DJANGO = Example("django-runserver", "manage", ("runserver", "{port}"), SITE)
 DJANGO_ASGI = asgi("shop.asgi:application", SITE)
 BIND = ("--bind", "127.0.0.1:{port}", "--config", str(EXAMPLES / "gunicorn.conf.py"))
 FLASK_GUNICORN = Example("flask-gunicorn", "gunicorn", ("flask_app:app", *BIND))
-FASTAPI_GUNICORN = Example(
-    "fastapi-gunicorn",
-    "gunicorn",
-    ("fastapi_app:app", "--bind", "127.0.0.1:{port}", "--worker-class", "uvicorn_worker.UvicornWorker", "--workers", "2"),
-)
+# From elsewhere: gunicorn reads a gunicorn.conf.py that it finds beside it, and the application is to sign in by its lifespan alone.
+UVICORN_WORKERS = ("--pythonpath", str(EXAMPLES), "--worker-class", "uvicorn_worker.UvicornWorker", "--workers", "2")
+FASTAPI_GUNICORN = Example("fastapi-gunicorn", "gunicorn", ("fastapi_app:app", "--bind", "127.0.0.1:{port}", *UVICORN_WORKERS), ROOT)
 DJANGO_GUNICORN = Example("django-gunicorn", "gunicorn", ("shop.wsgi:application", *BIND), SITE)
 
 
@@ -77,6 +76,14 @@ def test_it_is_found_while_it_serves_and_finds_others(example: Example, stage: S
         watcher.until_gone()
     assert max(len(seen.places) for seen in watcher.seen) == 1
     assert "Traceback" not in program.text()
+
+
+@pytest.mark.parametrize("example", [FLASK_GUNICORN, *others(DJANGO_GUNICORN)], ids=by_name)
+def test_with_gunicorns_hooks_nobody_else_must_say_the_port(example: Example, stage: Stage) -> None:
+    with stage.watch() as watcher, example.start(stage, PORT="") as program:
+        assert watcher.until_serving().port == stage.port
+        assert json.loads(get(stage.port, "/next")[1]) == {"call": f"http://127.0.0.1:{stage.port}"}
+        assert "say port=" not in program.text()
 
 
 def leave(program: Program, stage: Stage, *, graceful: bool) -> None:

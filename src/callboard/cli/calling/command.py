@@ -18,7 +18,7 @@ from callboard.cli.asking import Server, reading
 from callboard.cli.calling.caller import Ask, Caller, make_calls
 from callboard.cli.calling.tally import Figures, Report, report
 from callboard.cli.choosing import Choice, choosing
-from callboard.cli.exits import OK, UNHEALTHY, unfit, unknown
+from callboard.cli.exits import INTERRUPTED, OK, UNHEALTHY, unfit, unknown
 from callboard.cli.output import Column, Layout, hint, plain, show
 from callboard.cli.values import header_fields
 from callboard.client.board import Board
@@ -26,8 +26,6 @@ from callboard.client.board_settings import BoardSettings, board_settings
 from callboard.client.service import Service
 from callboard.model.errors import InvalidError
 
-INTERRUPTED: Final = 130
-"""As shells say it when Ctrl-C ended a command."""
 _TIMEOUT_MS: Final = 5_000
 _REASONS_SHOWN_MAX_COUNT: Final = 5
 _KNOWN: Final = frozenset(map(int, HTTPStatus))
@@ -138,7 +136,7 @@ def _nobody(service: Service) -> int:
     judged = service.considered()
     for one in judged:
         hint(f"left out: {one.endpoint.id} on {one.endpoint.node}: {one.reason}")
-    return unfit(service.name) if judged else unknown(service.name)
+    return unfit(service.name, (one.reason for one in judged)) if judged else unknown(service.name)
 
 
 def _once(service: Service, ask: Ask) -> int:
@@ -163,7 +161,7 @@ def _once(service: Service, ask: Ask) -> int:
 def _show(form: str, told: Report) -> int:
     show(form, (*told.instances, told.total) if form in {"table", "wide"} else told.instances, FIGURES, told)
     if told.retried:
-        hint(f"{told.retried} of {told.total.calls} calls were tried at more than one instance")
+        hint(f"{told.retried} of {told.total.calls} calls were tried more than once")
     for why, count in list(told.reasons.items())[:_REASONS_SHOWN_MAX_COUNT]:
         hint(plain(f"{count} failed: {why}"))
     return UNHEALTHY if told.total.failed else OK

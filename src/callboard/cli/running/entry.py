@@ -37,7 +37,8 @@ class BoardEntry:
         self._registered: Registered | None = None
         self._probe: Probe | None = None
         self._ends = contextlib.ExitStack()
-        self._ends.enter_context(_told_to(say))
+        self._saying = _Saying(say, unless=f"{plan.instance_id} is signed in now")  # which is said here, with the port
+        self._ends.enter_context(self._saying.listening())
 
     def sign_in(self) -> None:
         """From now on; answers at once. What is refused becomes news."""
@@ -56,10 +57,13 @@ class BoardEntry:
             self._registered.drain(wait=False)
 
     def leave(self) -> None:
-        """Sign out."""
+        """Sign out, and say so, unless the SDK has to say that it did not come to that."""
         self._stop_probing()
+        said = self._saying.lines_count
         if self._registered is not None:
             self._registered.close()
+            if self._probe is not None and self._saying.lines_count == said and not self._registered.keeper.finished:
+                self._say(f"{self._plan.instance_id} is signed out")
         self._board.close()
         self._ends.close()
 
@@ -96,22 +100,26 @@ def _settings(plan: Plan, server: Server) -> BoardSettings:
 
 
 class _Saying(logging.Handler):
-    """Hands what the SDK logs to the person who looks on."""
+    """Hands what the SDK logs to the person who looks on, unless it is said otherwise."""
 
-    def __init__(self, say: Callable[[str], None]) -> None:
+    def __init__(self, say: Callable[[str], None], unless: str) -> None:
         super().__init__(logging.WARNING)
+        self.lines_count = 0
         self._say = say
+        self._unless = unless
 
     def emit(self, record: logging.LogRecord) -> None:
         """One line."""
-        self._say(record.getMessage())
+        if (line := record.getMessage()) != self._unless:
+            self.lines_count += 1
+            self._say(line)
 
-
-@contextlib.contextmanager
-def _told_to(say: Callable[[str], None]) -> Iterator[None]:
-    handler, log = _Saying(say), logging.getLogger("callboard.client")
-    log.addHandler(handler)
-    try:
-        yield
-    finally:
-        log.removeHandler(handler)
+    @contextlib.contextmanager
+    def listening(self) -> Iterator[None]:
+        """To the SDK."""
+        log = logging.getLogger("callboard.client")
+        log.addHandler(self)
+        try:
+            yield
+        finally:
+            log.removeHandler(self)

@@ -34,6 +34,9 @@ class Ended(NamedTuple):
     """The process is gone."""
 
 
+LOOK_S: Final = 0.5
+"""No wait for news is longer: a signal that comes just before it, or interrupts another thread, is only heard of when it ends."""
+
 News = signal.Signals | Refused | Ended
 _Stage = Literal["serving", "draining", "stopping", "killed"]
 
@@ -84,8 +87,8 @@ class Supervisor:
         self._entry.leave()
         return ERROR if self._refused else self._child.exit_code
 
-    def _wait_s(self) -> float | None:
-        return None if self._stage in {"serving", "killed"} else max(0.0, self._deadline - time.monotonic())
+    def _wait_s(self) -> float:
+        return LOOK_S if self._stage in {"serving", "killed"} else min(LOOK_S, max(0.0, self._deadline - time.monotonic()))
 
     def _take(self, news: News) -> None:
         if isinstance(news, Refused):
@@ -108,6 +111,8 @@ class Supervisor:
             self._deadline = time.monotonic() + self._limits.drain_s
 
     def _time_is_up(self) -> None:
+        if time.monotonic() < self._deadline:
+            return
         if self._stage == "draining":
             self._stop(self._last)
         elif self._stage == "stopping":

@@ -46,6 +46,9 @@ class Board:
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         await self.close()
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._engine}>"
+
     def register(self, service: str, **options: Unpack[RegisterOptions]) -> Registered:
         """As `callboard.client.board.Board.register`, and the running loop is watched: while it stands still, the instance is `warning`."""
         return Registered(self._engine, service, options)

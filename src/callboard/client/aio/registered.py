@@ -22,7 +22,7 @@ class Registered(RegisteredBase):
 
     def __init__(self, engine: Engine, service: str, options: RegisterOptions) -> None:
         super().__init__(engine, service, options)
-        self._watching = False
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._watch_loop()
 
     async def __aenter__(self) -> Self:
@@ -75,19 +75,19 @@ class Registered(RegisteredBase):
         return True
 
     def _watch_loop(self) -> None:
-        """The running one, if there is one."""
-        if self._watching:
-            return
+        """The running one, if there is one that is not watched yet."""
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
             return
-        self._watching = True
+        if loop is self._loop:
+            return
+        self._loop = loop
 
         def post(call: Callable[[], None]) -> None:
             loop.call_soon_threadsafe(call)
 
-        self.keeper.watch_loop(post)
+        self.keeper.watch_loop(post, loop.is_closed)
 
 
 def _later(loop: asyncio.AbstractEventLoop, call: Callable[[], object]) -> None:

@@ -9,46 +9,22 @@ import time
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager, suppress
 from types import TracebackType
-from typing import Final, Self
+from typing import Self
 
 from callboard.balance.endpoint import Endpoint
 from callboard.balance.picked import Picked
 from callboard.balance.selector import Judged
 from callboard.client.attempts import Attempt, Call
-from callboard.client.engine import Engine
-from callboard.client.finding import Finder
+from callboard.client.deadline import bounded
 from callboard.client.followed import Followed
-from callboard.client.options import ServiceOptions
-from callboard.client.service import WAIT_MAX_S
+from callboard.client.service_base import NOT_TWICE, WATCH_LOOK_S, ServiceBase
 from callboard.client.snapshot import Snapshot
 
 __all__ = ["Service"]
 
-_LOOK_S: Final = 60.0
-"""A watch that hears nothing looks itself so often: a forked child must start its own threads."""
 
-
-class Service:
+class Service(ServiceBase):
     """Whom to call. Make one and keep it, for it learns from the calls that go through it."""
-
-    def __init__(self, engine: Engine, name: str, options: ServiceOptions) -> None:
-        self._finder = Finder(engine, name, options)
-        self._first_wait_ms = engine.settings.first_wait_ms
-
-    @property
-    def finder(self) -> Finder:
-        """For integrations: what chooses."""
-        return self._finder
-
-    @property
-    def name(self) -> str:
-        """The service's name."""
-        return self._finder.service
-
-    @property
-    def namespace(self) -> str:
-        """The name space it is in."""
-        return self._finder.followed.namespace
 
     @property
     def snapshot(self) -> Snapshot:
@@ -62,17 +38,6 @@ class Service:
     def endpoints(self) -> tuple[Endpoint, ...]:
         """Whom a call may go to now. Raises `NoPictureError` as `snapshot` does."""
         return self._finder.endpoints
-
-    @property
-    def stale(self) -> bool:
-        """What is known is from the disk, or the registry was not heard for long. True while nothing is known."""
-        snapshot = self._finder.followed.snapshot
-        return snapshot is None or snapshot.stale
-
-    @property
-    def age_s(self) -> float:
-        """Seconds since the registry was last heard; 0 while it is followed."""
-        return self._finder.followed.age_s
 
     async def wait(self, timeout_s: float | None = None) -> Snapshot:
         """Until something is known; None: `first_wait_ms`. Raises `NoPictureError`, which says why nothing is."""
@@ -113,7 +78,7 @@ class Service:
                     before, told = newest, newest.since(before)
                     yield told
                 else:
-                    await _set_within(news, _LOOK_S)
+                    await _set_within(news, WATCH_LOOK_S)
 
     async def choose(self) -> Picked:
         """For `pick`: the instance of one call."""
@@ -124,7 +89,7 @@ class Service:
 
 
 class Picking:
-    """What `pick` answers: an instance as long as it is called."""
+    """What `pick` answers: an instance as long as it is called. It may be entered again, but not twice at once."""
 
     __slots__ = ("_picked", "_service")
 
@@ -133,6 +98,8 @@ class Picking:
         self._picked: Picked | None = None
 
     async def __aenter__(self) -> Endpoint:
+        if self._picked is not None:
+            raise RuntimeError(NOT_TWICE)
         self._picked = await self._service.choose()
         return self._picked.endpoint
 
@@ -168,7 +135,7 @@ class Attempts:
 
 
 async def _wait(followed: Followed, timeout_s: float, *, fresh: bool = False) -> Snapshot:
-    until = time.monotonic() + min(timeout_s, WAIT_MAX_S)
+    until = time.monotonic() + bounded(timeout_s)
     with _news(followed) as news:
         while True:
             news.clear()

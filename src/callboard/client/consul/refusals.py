@@ -13,7 +13,9 @@ from callboard.client.errors import (
     UnavailableError,
 )
 
-_TEXT_MAX_CHARS: Final = 500
+_TEXT_MAX_CHARS: Final = 200
+_TAIL_CHARS: Final = 50
+"""Of a longer text so much of the end is kept: Consul says what happened before and after a name."""
 _LATER: Final = 429
 _KINDS: Final[dict[int, type[ProblemError]]] = {401: DeniedError, 403: DeniedError, 404: NotFoundError, 409: AmbiguousError}
 _NO_ANSWERS: Final = ("Invalid URL path", "<")
@@ -23,7 +25,7 @@ _GONE: Final = ("unknown service", "no service registered")
 
 def error_of(status: int, body: bytes, url: str, retry_after: str = "") -> ClientError:
     """The error for an answer that is not 2xx."""
-    text = body.decode(errors="replace").strip()[:_TEXT_MAX_CHARS] or f"status {status}"
+    text = _line(body) or f"status {status}"
     code = f"consul_{status}"
     if status == 404 and text.startswith(_NO_ANSWERS):
         return ProtocolError(url, f"it has no such path of Consul's API: {text}")
@@ -33,6 +35,13 @@ def error_of(status: int, body: bytes, url: str, retry_after: str = "") -> Clien
     if status < 400:
         return ProtocolError(url, f"status {status}")
     return _KINDS.get(status, InvalidRequestError)(status, code, text)
+
+
+def _line(body: bytes) -> str:
+    """A body as one line, which also a web page for people is cut to."""
+    text = "".join(char if char.isprintable() else " " for char in body.decode(errors="replace"))
+    text = " ".join(text.split())
+    return text if len(text) <= _TEXT_MAX_CHARS else f"{text[: _TEXT_MAX_CHARS - _TAIL_CHARS - 5]} ... {text[-_TAIL_CHARS:]}"
 
 
 def is_forgotten(error: ProblemError) -> bool:

@@ -20,7 +20,7 @@ _AGAIN_MAX: Final = 100 * MILLISECOND
 class Course:
     """The rules of one call."""
 
-    def __init__(self, *, until: Instant | None, attempts_max_count: int, idempotent: bool) -> None:
+    def __init__(self, *, until: Instant | None, attempts_max_count: int, attempt_share: float, idempotent: bool) -> None:
         self.until = until
         self.idempotent = idempotent
         self.number = 0
@@ -28,6 +28,7 @@ class Course:
         self.tried: set[str] = set()
         """Keys of the endpoints that were asked."""
         self._max_count = attempts_max_count
+        self._share = attempt_share
 
     def begin(self, key: str) -> None:
         """An attempt goes to this endpoint."""
@@ -39,9 +40,9 @@ class Course:
         return None if self.until is None else max(0, self.until - now)
 
     def share(self, now: int) -> int | None:
-        """Nanoseconds for the attempt that begins: an even part of what is left for all that remain."""
+        """Nanoseconds for the attempt that begins: its share of what is left; for the last one, all of it."""
         left = self.left(now)
-        return None if left is None else left // (1 + max(0, self._max_count - self.number))
+        return left if left is None or self.number >= self._max_count else round(left * self._share)
 
     def another(self, now: int, *, sent: bool) -> bool:
         """Whether the rules allow one more: a call that was perhaps made is made again only if that does no harm."""

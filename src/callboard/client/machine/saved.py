@@ -57,7 +57,7 @@ def decode(data: bytes, namespace: str, service: str, now_ms: int, max_age_ms: i
     """What was kept of this service. Raises `SavedError`."""
     try:
         envelope = msgspec.json.decode(data, type=_Envelope)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SavedError(f"it is damaged ({error})") from None
     if envelope.schema != SCHEMA:
         raise SavedError(f"it has schema {envelope.schema}, this program reads {SCHEMA}")

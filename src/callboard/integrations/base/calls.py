@@ -12,7 +12,7 @@ from email.utils import parsedate_to_datetime
 from typing import Final, Generic, Protocol, TypeVar, Unpack, cast
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
-from callboard.client.options import ServiceOptions
+from callboard.client.options import ServiceOptions, check_known
 from callboard.model.errors import InvalidError
 
 SCHEME: Final = "svc"
@@ -22,6 +22,10 @@ SERVICES_MAX_COUNT: Final = 1_000
 """Names that one client follows: more come from URLs that strangers made."""
 GRACE_S: Final = 0.05
 """A library's own timeout says what it waited for, so it goes first; ours, over all its phases, comes so much later."""
+
+_DOORS: Final = {"callboard.client.board": "callboard.connect()", "callboard.client.aio.board": "callboard.aio.connect()"}
+"""Which function makes the boards of a module. (The one for asyncio is not loaded for those who do without.)"""
+_EXAMPLE: Final = '{"orders": {"version": "^2"}}'
 
 S = TypeVar("S")
 S_co = TypeVar("S_co", covariant=True)
@@ -46,6 +50,14 @@ class Offers(Protocol[S_co]):
         ...
 
 
+def check_board(board: object, kind: type, user: str, instead: str) -> None:
+    """A board of the other kind would only fail at the first call; `instead` is for such boards. Raises `TypeError`."""
+    if not isinstance(board, kind):
+        door = _DOORS.get(type(board).__module__)
+        given = f"a board of {door}; or use {instead}" if door is not None else type(board).__name__
+        raise TypeError(f"{user} needs a board of {_DOORS[kind.__module__]}, not {given}")
+
+
 class Handles(Generic[S]):
     """The handles that one client uses, made when a name is first called. They live as long as the client."""
 
@@ -54,7 +66,7 @@ class Handles(Generic[S]):
         self._board = board
         self._common = common
         self._named: dict[str, tuple[str, NamedOptions]] = {}
-        for name, options in (services or {}).items():
+        for name, options in _checked(services).items():
             if self._named.setdefault(name.lower(), (name, options))[0] != name:
                 raise InvalidError(
                     "services",
@@ -82,6 +94,18 @@ class Handles(Generic[S]):
             made = self._board.service(service, **cast(ServiceOptions, options))
             self._known[name] = made
             return made
+
+
+def _checked(services: Services | None) -> Services:
+    """They come from configurations too. Raises `InvalidError`, and `TypeError` for an option that there is none of."""
+    said: object = services or {}
+    if not isinstance(said, Mapping):
+        raise InvalidError("services", f"must map names to options, as {_EXAMPLE} does, and is {said!r}")
+    for name, options in said.items():
+        if not isinstance(name, str) or not isinstance(options, Mapping):
+            raise InvalidError("services", f"must map names to options, as {_EXAMPLE} does, and maps {name!r} to {options!r}")
+        check_known(f"services[{name!r}]", options, NamedOptions)
+    return cast(Services, said)
 
 
 def shorter(limit_s: float | None, bound_s: float) -> float | None:

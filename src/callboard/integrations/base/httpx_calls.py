@@ -23,6 +23,7 @@ from callboard.integrations.base.calls import (
     SCHEME,
     Handles,
     Services,
+    check_board,
     redirect_target,
     retry_after_s,
     shorter,
@@ -220,8 +221,9 @@ class AsyncCalls(Generic[Request, Response, Inner]):
     ) -> None:
         """`options` hold for every service, `services` for single ones. `transport` does the sending (an `AsyncHTTPTransport` by default).
 
-        The `Host` header is the service's name, or the instance's address. Raises `InvalidError`.
+        The `Host` header is the service's name, or the instance's address. Raises `InvalidError`, and `TypeError` for a board of threads.
         """
+        check_board(board, AsyncBoard, type(self).__name__, "client() or Transport")
         self._handles: Handles[AsyncService] = Handles(board, services, **options)
         self._inner: object = transport if transport is not None else self.library.module.AsyncHTTPTransport(verify=_NO_TLS)
         self._host_header: HostHeader = host_header
@@ -280,7 +282,8 @@ class Calls(Generic[Request, Response, Inner]):
         host_header: HostHeader = "service",
         **options: Unpack[ServiceOptions],
     ) -> None:
-        """As for the asyncio one, with an `HTTPTransport`. Raises `InvalidError`."""
+        """As for the asyncio one, with an `HTTPTransport`. Raises `InvalidError`, and `TypeError` for a board of asyncio."""
+        check_board(board, Board, type(self).__name__, "async_client() or AsyncTransport")
         self._handles: Handles[Service] = Handles(board, services, **options)
         self._inner: object = transport if transport is not None else self.library.module.HTTPTransport(verify=_NO_TLS)
         self._host_header: HostHeader = host_header

@@ -4,7 +4,7 @@ The process that loads an application need not be the one that serves it: reload
 load it and fork, commands load it and never serve. Sure is only this: who handles a request serves. So the first request begins it. To
 make that first request come (nobody calls what is not registered), a thread asks the registered port once, as soon as it accepts:
 whoever serves it begins, in this process or in another. Under gunicorn no thread is started, since its master forks: there
-`callboard.integrations.gunicorn` is told when a worker serves.
+`callboard.integrations.gunicorn` is told when a worker serves, and at which port, so none need be said.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ import ssl
 import threading
 import time
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from callboard.client.board import Board
@@ -25,7 +25,7 @@ from callboard.client.registered import Registered
 from callboard.client.registering import ServicePlan
 from callboard.integrations.base.serving import NOTHING, Probes, with_port
 from callboard.integrations.base.wsgi import ENVIRON_REGISTERED, CallboardWSGIMiddleware, Environ, StartResponse, WSGIApp, send
-from callboard.model.errors import CallboardError
+from callboard.model.errors import CallboardError, InvalidError
 from callboard.net import threads
 
 _log: Final = logging.getLogger("callboard.client")
@@ -33,6 +33,8 @@ KNOCK_PATH: Final = "/.well-known/callboard"
 """What the thread asks for; the middleware answers it with nothing."""
 _SERVER_VARIABLE: Final = "SERVER_SOFTWARE"
 """gunicorn's master says its name here before it loads an application."""
+_ANY_PORT: Final = 1
+"""For looking over the other options when the port is not known yet."""
 KNOCK_EVERY_MIN_S: Final = 0.1
 KNOCK_EVERY_MAX_S: Final = 2.0
 KNOCK_GROWTH: Final = 1.3
@@ -45,10 +47,10 @@ class Lazily:
     """One application's board, and its registration in each process that serves. It lives as long as the application."""
 
     def __init__(self, service: str, options: RegisterOptions, board: Board) -> None:
-        """Opens and begins nothing. Raises `InvalidError` when no port is said, and for what no registry takes."""
+        """Opens and begins nothing. Raises `InvalidError` for what no registry takes, and, but under gunicorn, when no port is said."""
         self.service = service
-        self.options = with_port(options, os.environ)
-        ServicePlan(service, self.options, board.settings, open_backend(board.settings))
+        self.options = options if _under_gunicorn(os.environ) else with_port(options, os.environ)
+        ServicePlan(service, {"port": _ANY_PORT, **self.options}, board.settings, open_backend(board.settings))
         self.board = board
         self._complained = False
         self._begun: dict[int, Registered] = {}
@@ -59,7 +61,10 @@ class Lazily:
         return self._begun.get(os.getpid())
 
     def begin(self) -> Registered:
-        """Sign this process in, which serves; once, however often it is called. Raises what `Board.register` raises."""
+        """Sign this process in, which serves; once, however often it is called. Raises what `Board.register` raises.
+
+        `InvalidError` too, when gunicorn's hooks were expected to know the port and there are none.
+        """
         found = self.registered()
         if found is None:
             with self._lock:
@@ -67,10 +72,16 @@ class Lazily:
         return found
 
     def _begin(self) -> Registered:
-        registered = self._begun[os.getpid()] = self.board.register(self.service, **self.options)
+        registered = self._begun[os.getpid()] = self.board.register(self.service, **self._placed())
         if threading.current_thread() is threading.main_thread():
             registered.on_sigterm()
         return registered
+
+    def _placed(self) -> RegisterOptions:
+        try:
+            return with_port(self.options, os.environ)
+        except InvalidError as error:
+            raise InvalidError("port", f"{error.problem}; callboard.integrations.gunicorn.hooks know it") from None
 
     def of_request(self, environ: Environ) -> Registered | None:
         """The registration a request belongs to: the one that gunicorn's hooks have begun, else this process' own, begun now.
@@ -109,7 +120,7 @@ class Lazily:
 
     def knock(self) -> None:
         """Ask the port once it accepts, so that the process which serves it begins. Ends with the application."""
-        if os.environ.get(_SERVER_VARIABLE, "").startswith("gunicorn"):
+        if _under_gunicorn(os.environ):
             return
         held = weakref.ref(self)
         hosts = (self.options.get("address") or _HOSTS[0], *_HOSTS)
@@ -123,6 +134,10 @@ class Lazily:
                 wait_s = min(wait_s * KNOCK_GROWTH, KNOCK_EVERY_MAX_S)
 
         threads.start(until_heard, name="callboard-knock")
+
+
+def _under_gunicorn(environment: Mapping[str, str]) -> bool:
+    return environment.get(_SERVER_VARIABLE, "").startswith("gunicorn")
 
 
 def _knocked(host: str, port: int) -> bool:

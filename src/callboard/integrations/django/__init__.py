@@ -14,13 +14,16 @@ is found by `manage.py check`.
 
 from typing import Unpack
 
-from django.apps import apps as installed  # `apps` is a module of this package
-
 from callboard.client.board import Board
 from callboard.client.options import ServiceOptions
 from callboard.client.registered import Registered
 from callboard.client.service import Service
-from callboard.integrations.django.held import LABEL, Held
+from callboard.integrations.base.needs import needs
+
+with needs("django"):
+    from django.apps import apps as installed  # `apps` is a module of this package
+
+    from callboard.integrations.django.held import LABEL, Held
 
 __all__ = ["board", "registered", "service"]
 

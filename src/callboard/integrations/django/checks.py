@@ -38,7 +38,10 @@ def _port(conf: Conf) -> Sequence[CheckMessage]:
     try:
         with_port(options_of(conf), os.environ)
     except InvalidError as error:
-        hint = f"Set {SETTING}['PORT'], or the environment variable {PORT_VARIABLE}, to the port that callers reach."
+        hint = (
+            f"Set {SETTING}['PORT'], or the environment variable {PORT_VARIABLE}, to the port that callers reach; "
+            "or leave SERVICE out, where callboard.integrations.gunicorn.hooks sign in."
+        )
         return [Error(f"{SETTING}: {error}", hint=hint, id="callboard.E002")]
     return []
 

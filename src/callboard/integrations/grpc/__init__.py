@@ -4,6 +4,9 @@ gRPC for Python lets nobody plug in a resolver or a balancer, so this is a chann
 opened when it is first picked, closed when the registry no longer names it and its last call ended.
 """
 
-from callboard.integrations.grpc.channel import BalancedChannel
+from callboard.integrations.base.needs import needs
+
+with needs("grpc"):
+    from callboard.integrations.grpc.channel import BalancedChannel
 
 __all__ = ["BalancedChannel"]

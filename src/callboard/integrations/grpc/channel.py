@@ -10,6 +10,7 @@ import grpc
 from callboard.client.aio.board import Board
 from callboard.client.aio.service import Service
 from callboard.client.options import ServiceOptions
+from callboard.integrations.base.calls import check_board
 from callboard.integrations.grpc.calls import CALLS, BalancedCall, Calling, How, Message, repeatable
 from callboard.integrations.grpc.places import Form, Method, Places
 from callboard.net.tasks import Tasks
@@ -40,8 +41,9 @@ class BalancedChannel(grpc.aio.Channel):  # type: ignore[misc]  # grpc has no ty
         """`idempotent`: full names (`/shop.Orders/Get`) of methods that may be sent twice, or True for all.
 
         With `credentials` instances are spoken to over TLS, and must have a certificate for the name of the service; the other arguments
-        are those of grpc's channels. Raises `InvalidError`, and `ClosedError`.
+        are those of grpc's channels. Raises `InvalidError`, `TypeError` for a board of threads, and `ClosedError`.
         """
+        check_board(board, Board, type(self).__name__, "grpc's own channels with Service.pick()")
         self._service: Service = board.service(service, **service_options)
         self._idempotent = idempotent
         arguments = (("grpc.default_authority", service), ("grpc.max_reconnect_backoff_ms", RECONNECT_MAX_MS), *options)
