@@ -268,7 +268,8 @@ while True:
             while registered.state in {"registered", "starting"}:
                 time.sleep(0.01)
         else:
-            time.sleep(30)
+            for _ in range(3_000):  # a handler runs when the main thread does: one that comes as a long sleep begins would wait for its end
+                time.sleep(0.01)
 """
 
 

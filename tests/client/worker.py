@@ -5,6 +5,7 @@ import contextlib
 import json
 import logging
 import os
+import select
 import signal
 import sys
 import time
@@ -49,13 +50,20 @@ def fork() -> None:
     say(child=child)
 
 
+def next_line() -> str:
+    """In short waits: a handler runs when the main thread does, and a signal that comes as a long wait begins is heard at its end."""
+    while not select.select([sys.stdin], [], [], 0.05)[0]:
+        pass
+    return sys.stdin.readline()
+
+
 def serve(registered: Registered, options: argparse.Namespace) -> None:
     if options.before:
         signal.signal(signal.SIGTERM, lambda number, _: say(handled=number))
     if options.sigterm:
         say(sigterm=registered.on_sigterm())
     say(ready=True)
-    for line in sys.stdin:
+    while line := next_line():
         match line.split():
             case ["fork"]:
                 fork()

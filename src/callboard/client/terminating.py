@@ -2,7 +2,8 @@
 
 A server that stops at SIGTERM stops accepting at once, while its callers still believe in it. So the handler that was there is not
 replaced but called later; a second SIGTERM reaches it at once. Without one, the process ends as SIGTERM ends it, when the drain is over.
-An event loop that handles the signal itself (`loop.add_signal_handler`) hears of it in its own way, at once.
+An event loop that handles the signal itself (`loop.add_signal_handler`) hears of it in its own way, at once. As every handler in Python,
+this one runs when the main thread does: a signal that comes just as that begins a long blocking call is heard at the end of the call.
 
 A termination serves all registrations of a process that want it, and lives from the first of them to the end of the last. Only the main
 thread may make one; a forked child hands every signal on.

@@ -226,7 +226,7 @@ def test_theme_sync_async_mix_a_board_may_be_opened_and_closed_in_each_loop(serv
             return endpoint.id
 
     assert [runner(call()) for runner in (asyncio.run, uvloop.run, asyncio.run)] == ["a", "a", "a"]
-    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("callboard-")]
+    poll_until(lambda: not [thread.name for thread in threading.enumerate() if thread.name.startswith("callboard-")], 5)
 
 
 def test_theme_sync_async_mix_a_blocked_loop_does_not_age_the_picture(playing: tuple[Engine, FakeBackend]) -> None:
