@@ -21,6 +21,7 @@ pytestmark = pytest.mark.soak
 PROVIDERS = 20
 DRAIN_KNOWN_MAX_S = 1.0
 QUICK_SCALE, QUICK_PROVIDERS = 0.05, 5
+COUNTER_RUNS_MAX_COUNT = 10
 
 
 @pytest.mark.timeout(3600)
@@ -45,8 +46,13 @@ def test_no_call_of_a_user_fails_whatever_breaks(tmp_path: Path, capsys: pytest.
     [("one instance killed", {"attempts_max_count": 1}), ("registry restarted empty", {"shrink_share": 1.0, "shrink_hold_ms": 0})],
 )
 def test_the_table_sees_what_is_broken(tmp_path: Path, fault: str, broken: dict[str, float]) -> None:
-    """Without what protects users, users notice: else the table would prove nothing."""
+    """Without what protects users, they notice: else the table would prove nothing. Not each time: all may be back before one looks."""
     settings = replace(settings_of(QUICK_SCALE), **broken)
     plan = plan_of(QUICK_SCALE, QUICK_PROVIDERS)
-    result = run(tmp_path, plan, settings, seed=1, server_settings=server_settings_of(QUICK_SCALE), faults=[fault])
-    assert result.failures
+    server_settings = server_settings_of(QUICK_SCALE)
+    seeds = range(1, COUNTER_RUNS_MAX_COUNT + 1)
+    folders = {seed: tmp_path / str(seed) for seed in seeds}
+    for folder in folders.values():
+        folder.mkdir()
+    runs = (run(folder, plan, settings, seed=seed, server_settings=server_settings, faults=[fault]) for seed, folder in folders.items())
+    assert any(one.failures for one in runs)
