@@ -19,6 +19,21 @@ RECONNECT_MAX_MS: Final = 2_000
 """An instance that comes back at its address is found again so soon; gRPC itself would take up to two minutes."""
 
 
+def _opener(form: Form) -> Callable[..., "BalancedMethod"]:
+    """The method of a channel, as grpc.aio has it, that makes methods of one form."""
+
+    def opened(
+        channel: "BalancedChannel",
+        method: str,
+        request_serializer: Callable[[Any], bytes] | None = None,
+        response_deserializer: Callable[[bytes], Any] | None = None,
+        _registered_method: bool | None = False,  # noqa: FBT001, FBT002  # as grpc.aio
+    ) -> "BalancedMethod":
+        return BalancedMethod(channel, Method(form, method, request_serializer, response_deserializer, _registered_method))
+
+    return opened
+
+
 class BalancedChannel(grpc.aio.Channel):  # type: ignore[misc]  # grpc has no types
     """A `grpc.aio.Channel` to a service: each call goes to one instance of it.
 
@@ -89,51 +104,10 @@ class BalancedChannel(grpc.aio.Channel):  # type: ignore[misc]  # grpc has no ty
         """Wait until something is known of the service."""
         await self._service.wait()
 
-    def unary_unary(  # noqa: D102  # as grpc.aio
-        self,
-        method: str,
-        request_serializer: Callable[[Any], bytes] | None = None,
-        response_deserializer: Callable[[bytes], Any] | None = None,
-        _registered_method: bool | None = False,  # noqa: FBT001, FBT002
-    ) -> "BalancedMethod":
-        return self._method("unary_unary", method, request_serializer, response_deserializer, _registered_method)
-
-    def unary_stream(  # noqa: D102
-        self,
-        method: str,
-        request_serializer: Callable[[Any], bytes] | None = None,
-        response_deserializer: Callable[[bytes], Any] | None = None,
-        _registered_method: bool | None = False,  # noqa: FBT001, FBT002
-    ) -> "BalancedMethod":
-        return self._method("unary_stream", method, request_serializer, response_deserializer, _registered_method)
-
-    def stream_unary(  # noqa: D102
-        self,
-        method: str,
-        request_serializer: Callable[[Any], bytes] | None = None,
-        response_deserializer: Callable[[bytes], Any] | None = None,
-        _registered_method: bool | None = False,  # noqa: FBT001, FBT002
-    ) -> "BalancedMethod":
-        return self._method("stream_unary", method, request_serializer, response_deserializer, _registered_method)
-
-    def stream_stream(  # noqa: D102
-        self,
-        method: str,
-        request_serializer: Callable[[Any], bytes] | None = None,
-        response_deserializer: Callable[[bytes], Any] | None = None,
-        _registered_method: bool | None = False,  # noqa: FBT001, FBT002
-    ) -> "BalancedMethod":
-        return self._method("stream_stream", method, request_serializer, response_deserializer, _registered_method)
-
-    def _method(
-        self,
-        form: Form,
-        name: str,
-        serializer: Callable[[Any], bytes] | None,
-        deserializer: Callable[[bytes], Any] | None,
-        registered: bool | None,  # noqa: FBT001
-    ) -> "BalancedMethod":
-        return BalancedMethod(self, Method(form, name, serializer, deserializer, registered))
+    unary_unary = _opener("unary_unary")
+    unary_stream = _opener("unary_stream")
+    stream_unary = _opener("stream_unary")
+    stream_stream = _opener("stream_stream")
 
     def begin(self, method: Method, request: Message, how: How) -> BalancedCall:
         """Start a call. Raises grpc's UsageError when the channel is closed."""
