@@ -183,6 +183,11 @@ class Stage:
                 return int(found[1])
         return None
 
+    def seated(self, processes: set[int]) -> set[int]:
+        """Those that share the one instance, as its keeper or waiting to become it: they have the file of the lock open."""
+        locks = {str(path) for path in self.folder.glob("callboard/*.owner")}
+        return {pid for pid in processes if locks & _open_files(pid)}
+
     def answers(self, path: str = "/") -> bool:
         """Whether somebody answers on its port."""
         try:
@@ -196,6 +201,15 @@ def _command(pid: int) -> bytes:
         return Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return b""
+
+
+def _open_files(pid: int) -> set[str]:
+    found = set()
+    with contextlib.suppress(OSError):
+        for file in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(OSError):
+                found.add(str(file.readlink()))
+    return found
 
 
 def get(port: int, path: str, headers: Mapping[str, str] | None = None, timeout_s: float = 10) -> tuple[int, str]:

@@ -59,14 +59,11 @@ kinds = pytest.mark.parametrize(
 )
 
 
-def workers_of(program: Program, stage: Stage) -> set[int]:
-    """The processes that answer requests."""
-    return {int("".join(filter(str.isdigit, get(stage.port, "/")[1]))) for _ in range(20)} & program.members()
-
-
 def all_up(program: Program, stage: Stage, kind: Kind) -> bool:
-    """Every worker runs, and one of them keeps the instance."""
-    return len(program.members()) > kind.workers and stage.owner() in program.members()
+    """Every worker serves, and one of them keeps the instance. While one only starts, uvicorn's first process may hear no signal:
+    it asks each worker whether it is alive, and waits up to 5 s for the answer."""
+    seated = stage.seated(program.members())
+    return len(seated) == kind.workers and stage.owner() in seated
 
 
 @kinds
