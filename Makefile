@@ -49,12 +49,14 @@ bench: $(STAMP) ## Measure, write JSON with commit, seed and machine
 	@$(BIN)/python -m bench $(ARGS)
 
 .PHONY: soak
-soak: $(STAMP) ## The long runs: hundreds of crashes
+soak: $(STAMP) ## The long runs: hundreds of crashes, a cluster under faults
+	@tools/install-etcd
 	@$(BIN)/python -m pytest -m soak -o faulthandler_timeout=0 tests/soak $(ARGS)
 
 .PHONY: interop
 interop: $(STAMP) ## Foreign clients, dig, network name spaces, strace against a real server
 	@tools/install-interop
+	@tools/install-etcd
 	@$(BIN)/python -m pytest -m interop tests $(ARGS)
 
 .PHONY: lock

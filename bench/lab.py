@@ -56,13 +56,13 @@ class Process:
         self.popen.wait(timeout=30)
 
 
-def start(arguments: list[str], core: int = SERVER_CORE, environment: dict[str, str] | None = None) -> Process:
-    """Start a Python program on a core and wait for the JSON line that says it is ready."""
+def start(arguments: list[str], core: int | None = SERVER_CORE, environment: dict[str, str] | None = None) -> Process:
+    """Start a Python program, on a core (None: on any), and wait for the JSON line that says it is ready."""
     popen = subprocess.Popen(
         [sys.executable, *arguments],
         stdout=subprocess.PIPE,
         text=True,
-        preexec_fn=lambda: os.sched_setaffinity(0, {core}),  # noqa: PLW1509  # no threads run here yet
+        preexec_fn=None if core is None else lambda: os.sched_setaffinity(0, {core}),  # noqa: PLW1509  # no threads run here yet
         env={**os.environ, **(environment or {})},
     )
     if popen.stdout is None:

@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from bench.report_cluster import cluster
+
 ROOT = Path(__file__).resolve().parents[1]
 TARGET = ROOT / "docs" / "benchmarks.md"
 HEAD = """# Benchmarks
@@ -71,7 +73,8 @@ def main() -> int:
     section = picks(result, source)
     if not section and PICKS.exists():
         section = picks(json.loads(PICKS.read_text(encoding="utf-8")), PICKS)
-    TARGET.write_text("\n".join(lines) + "\n" + ("\n" + section if section else ""), encoding="utf-8")
+    sections = [each for each in (section, cluster()) if each]
+    TARGET.write_text("\n".join(lines) + "\n" + "".join("\n" + each for each in sections), encoding="utf-8")
     return 0
 
 

@@ -81,7 +81,7 @@ def test_help_and_version_need_no_server() -> None:
     shown = CliRunner().invoke(main, ["--help"])
     assert shown.exit_code == 0
     assert "5 unreachable, 130 interrupted." in shown.stdout
-    for command in ("serve", "services", "instances", "resolve", "watch", "status", "register", "deregister", "drain", "demo"):
+    for command in ("serve", "services", "instances", "resolve", "watch", "status", "members", "register", "deregister", "drain", "demo"):
         assert f"  {command} " in shown.stdout
         assert CliRunner().invoke(main, [command, "--help"]).exit_code == 0
     assert CliRunner().invoke(main, ["--version"]).stdout.startswith("callboard ")
@@ -95,6 +95,7 @@ def test_help_and_version_need_no_server() -> None:
         ("resolve", "web"),
         ("watch",),
         ("status",),
+        ("members",),
         ("register", "web"),
         ("deregister", "web"),
         ("drain", "web"),

@@ -1,15 +1,18 @@
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 
 import pytest
 from click.testing import CliRunner
 
+from callboard import __version__
 from callboard.cli.main import main
 from callboard.client import CheckRequest, Client, Registration, Weights
 from tests.cli.conftest import Run
+from tests.client.broken import answer, broken_server
 from tests.servers import ServerProcess
 
 
@@ -203,15 +206,63 @@ def test_exit_code_4_when_nobody_is_fit_to_be_called(run: Run, client: Client, s
 def test_status_in_every_form(run: Run, server: ServerProcess) -> None:
     member = server.ready["member"]
     lines = run("status").stdout.splitlines()
-    assert lines[0].split() == ["MEMBER", "READY", "LEADER", "VERSION", "REVISION", "SERVICES", "INSTANCES"]
+    titles = ["MEMBER", "READY", "LEADER", "VERSION", "REVISION", "SERVICES", "INSTANCES", "MEMBERS", "AGE_MS", "STORE"]
+    assert lines[0].split() == titles
     assert lines[1].split()[:3] == [member, "yes", member]
+    assert lines[1].split()[-3:] == ["1", "0", "reachable"]
     assert run("status", "-o", "name").stdout.strip() == member
     assert json.loads(run("status", "-o", "json").stdout)["ready"] is True
     assert json.loads(run("status", "-o", "jsonl").stdout)["datacenter"] == "dc1"
     assert run("status", "-o", "wide").stdout.splitlines()[0].split()[-4:] == ["NODE", "DATACENTER", "CHECKS", "NODES"]
 
 
-@pytest.mark.parametrize("command", ["services", "instances", "resolve", "status", "watch"])
+def test_members_in_every_form(run: Run, server: ServerProcess) -> None:
+    member = server.ready["member"]
+    shown = run("members")
+    assert shown.exit_code == 0
+    titles, line = shown.stdout.splitlines()
+    assert titles.split() == ["MEMBER", "LEADER", "URL", "VERSION", "STARTED"]
+    assert line.split()[:4] == [member, "yes", server.url, __version__]
+    assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", line.split()[4])
+    assert run("members", "-o", "name").stdout.strip() == member
+    document = json.loads(run("members", "-o", "json").stdout)
+    assert (document["leader"], [one["name"] for one in document["members"]]) == (member, [member])
+    assert json.loads(run("members", "-o", "jsonl").stdout) == document["members"][0]
+    assert run("members", "-o", "wide").stdout.splitlines()[0].split()[-1] == "LEVEL"
+
+
+LEADERLESS: dict[str, object] = {
+    "status": {
+        "member": "m1", "node": "n", "datacenter": "dc1", "version": "1", "ready": True, "leader": "", "revision": 5, "services": 0,
+        "instances": 0, "checks": 0, "nodes": 0, "members": 3, "age_ms": 7_000,
+        "store": {"reachable": False, "detail": "etcd does not answer", "version": "", "size_bytes": 0, "size_max_bytes": 0},
+    },
+    "members": {"members": [{"name": "m1", "url": "", "level": 1, "program": "1", "started_ms": 0, "leading": False}], "leader": ""},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("command", LEADERLESS)
+def test_without_a_leader_the_exit_code_is_4_and_what_is_known_is_shown(command: str) -> None:
+    with broken_server(answer("200 OK", json.dumps(LEADERLESS[command]).encode())) as server:
+        shown = CliRunner().invoke(main, [command, "--url", server.url])
+    assert shown.exit_code == 4
+    assert shown.stdout.splitlines()[1].split()[0] == "m1"
+    assert "knows of no leader" in shown.stderr
+    assert command == "members" or "store: etcd does not answer" in shown.stderr
+
+
+def test_a_server_of_an_earlier_version_has_a_status_too() -> None:
+    earlier = {
+        "member": "m1", "node": "n", "datacenter": "dc1", "version": "0", "ready": True, "leader": "m1", "revision": 5, "services": 0,
+        "instances": 0, "checks": 0, "nodes": 0,
+    }  # fmt: skip
+    with broken_server(answer("200 OK", json.dumps(earlier).encode())) as server:
+        shown = CliRunner().invoke(main, ["status", "--url", server.url])
+    assert shown.exit_code == 0
+    assert shown.stdout.splitlines()[1].split()[-3:] == ["1", "0", "-"]
+
+
+@pytest.mark.parametrize("command", ["services", "instances", "resolve", "status", "members", "watch"])
 def test_every_reading_command_has_the_same_options(run: Run, command: str) -> None:
     shown = run(command, "--help").stdout
     for option in ("--output", "--url", "--namespace", "--timeout"):

@@ -33,9 +33,7 @@ def test_a_flag_whose_part_is_not_built_is_refused_by_name(flag: str) -> None:
     assert f"{flag}: {NOT_BUILT[flag]} is not built yet" in shown.stderr
 
 
-@pytest.mark.parametrize(
-    "store", ["etcd://127.0.0.1:2379/callboard", "postgresql://localhost/x", "zookeeper://127.0.0.1:2181/x", "redis://x"]
-)
+@pytest.mark.parametrize("store", ["postgresql://localhost/x", "zookeeper://127.0.0.1:2181/x", "redis://x"])
 def test_a_store_that_is_not_built_is_refused_at_start(store: str, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "callboard", "serve", "--store", store, "--http", "0", "--dns", "0", "--data", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)

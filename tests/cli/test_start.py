@@ -37,6 +37,7 @@ def loaded(server: ServerProcess, *arguments: str) -> tuple[int, set[str]]:
         ("instances", "consul"),
         ("resolve", "consul"),
         ("status",),
+        ("members",),
         ("register", "web"),
         ("drain", "web"),
         ("deregister", "web"),

@@ -43,7 +43,7 @@ class Naive:
 
     def renew(self, key: str, now: int) -> bool:
         if key in self.due:
-            self.due[key] = now + self.span[key]
+            self.due[key] = max(self.due[key], now + self.span[key])
         return key in self.due
 
 
@@ -74,6 +74,7 @@ def test_deadlines_run_out_in_time_and_never_early(operations: list[Operation], 
         for late in drain(deadlines, now, limit):
             assert naive.due.pop(late) <= now, f"{late} ran out early"
         assert all(due + TICK > now for due in naive.due.values()), "somebody is late"
+        assert deadlines.running_count == len(naive.due)
         if naive.due:
             deadline = deadlines.deadline()
             assert deadline is not None
@@ -92,12 +93,41 @@ def test_an_earlier_deadline_after_a_later_one_is_kept() -> None:
     assert deadlines.expired(Instant(SECOND + TICK), 10) == ["check"]
 
 
-def test_a_renewal_can_bring_a_deadline_forward() -> None:
-    """After a first time that is longer than the span."""
+def test_a_renewal_never_moves_a_deadline_back() -> None:
+    """It may be old news, and what comes late must not take away what came before it."""
     deadlines: Deadlines[str] = Deadlines()
-    deadlines.arm("check", Duration(100 * MILLISECOND), Instant(0), first=SECOND)
-    assert deadlines.renew("check", Instant(0))
-    assert deadlines.expired(Instant(110 * MILLISECOND), 10) == ["check"]
+    deadlines.arm("check", SECOND, Instant(10 * SECOND))
+    assert deadlines.renew("check", Instant(9 * SECOND))
+    assert deadlines.expired(Instant(11 * SECOND), 10) == []
+    assert deadlines.ran_out(Instant(11 * SECOND + TICK), 10) == [("check", 11 * SECOND)]
+
+
+def test_what_one_source_renewed_last_is_renewed_at_once_and_what_does_not_run_is_told() -> None:
+    deadlines: Deadlines[str] = Deadlines()
+    for key, source in [("a", 2), ("b", 3), ("c", 2), ("gone", 2), ("never", 0)]:
+        deadlines.arm(key, SECOND, Instant(0))
+        deadlines.renew(key, Instant(1), source)
+    deadlines.idle("c")
+    deadlines.forget("gone")
+    assert deadlines.renew_from(2, Instant(SECOND // 2), becomes=1) == ["c"]
+    assert deadlines.expired(Instant(SECOND + TICK), 10) == ["never", "b"]
+    assert deadlines.renew_from(2, Instant(SECOND), becomes=1) == []
+    assert deadlines.expired(Instant(2 * SECOND), 10) == ["a"]
+
+
+def test_the_source_of_a_key_outlives_a_shorter_span_and_is_not_inherited_by_another_key() -> None:
+    deadlines: Deadlines[str] = Deadlines()
+    deadlines.arm("a", HOUR, Instant(0))
+    deadlines.renew("a", Instant(1), 7)
+    deadlines.arm("a", SECOND, Instant(0))
+    deadlines.idle("a")
+    assert deadlines.renew_from(7, Instant(0), becomes=8) == ["a"]
+    deadlines.expired(Instant(2 * HOUR), 10)
+    deadlines.forget("a")
+    deadlines.arm("b", SECOND, Instant(2 * HOUR))
+    deadlines.idle("b")
+    assert deadlines.capacity == 1, "its number is used again"
+    assert deadlines.renew_from(8, Instant(2 * HOUR), becomes=1) == []
 
 
 def test_what_is_given_up_is_not_kept_for_its_whole_span() -> None:

@@ -8,15 +8,18 @@ import pytest
 from hypothesis import strategies as st
 
 from callboard.core.catalog import commands as cmd
-from callboard.core.catalog import fold, planning, queries, registering
+from callboard.core.catalog import differences, fold, planning, queries, registering
+from callboard.core.catalog.changes import Changes, CheckChange
 from callboard.core.catalog.draft import Draft
 from callboard.core.catalog.loading import Loader
 from callboard.core.catalog.registering import Decision
+from callboard.core.catalog.view import View
 from callboard.model.check import Check
-from callboard.model.instance import Instance, Node
+from callboard.model.instance import Instance, Node, NodeSpec
 from callboard.model.rows import GLOBAL_FLOOR, ZERO, Key, Row
 from callboard.model.time import Timestamp
 from callboard.model.topics import node_topic
+from tests.core.catalog import test_differences as reload
 from tests.core.catalog import test_history as history
 from tests.core.histories import histories, lists_of
 from tests.mutants import Patch, found
@@ -26,7 +29,12 @@ class Mutant(NamedTuple):
     rule: str
     breaks: Callable[[Patch], None]
     prop: Callable[..., None]
-    strategies: tuple[st.SearchStrategy[Any], ...] = (histories,)
+    strategies: tuple[Any, ...] = (histories,)
+    """Of a property, or the arguments of an example."""
+
+
+def _replace(owner: object, name: str, value: object) -> Callable[[Patch], None]:
+    return lambda patch: patch.setattr(owner, name, value)
 
 
 def _without_floors(method: str) -> Callable[[Patch], None]:
@@ -133,10 +141,30 @@ def _revision_of_creation(patch: Patch) -> None:
     patch.setattr(Draft, "_put", put)
 
 
+def _node_and_instance_apart(patch: Patch) -> None:
+    """A check that moved is one that came and one that went."""
+    real = differences._diff_checks
+
+    def diff(before: View, after: View, namespace: str, node: str, changes: Changes) -> None:
+        count = len(changes.checks)
+        real(before, after, namespace, node, changes)
+        changes.checks[count:] = [
+            part
+            for change in changes.checks[count:]
+            for part in (CheckChange(None, change.after), CheckChange(change.before, None))
+        ]  # fmt: skip
+
+    patch.setattr(differences, "_diff_checks", diff)
+
+
 INDEX = history.test_an_index_rises_when_its_answer_changed_and_never_falls
 ANSWERS = history.test_answers_equal_those_of_the_naive_catalog
 LOAD = history.test_load_equals_fold_whatever_the_order_of_rows
 SWEEP = history.test_a_sweep_of_floors_changes_no_answer_and_lets_no_index_fall
+MISSED = reload.test_what_differs_after_a_gap_in_the_feed_is_named_and_nothing_else
+EQUAL = reload.test_what_differs_under_equal_indexes_is_named
+TAGGED = {"s/public/web", "t/services/public", "t/checks/public", "n/n1"}
+MOVED = NodeSpec(name="n1", address="10.0.0.2")
 MUTANTS = [
     Mutant("floor only on removal, not on a change of service", _without_floors("put_instance"), INDEX),
     Mutant("floors forgotten when a check moves", _without_floors("put_check"), INDEX),
@@ -155,7 +183,28 @@ MUTANTS = [
     Mutant("an implicit node stays when it is empty", _implicit_nodes_stay, ANSWERS),
     Mutant("checks of the node do not count", _node_checks_do_not_count, ANSWERS),
     Mutant("what is identical is written again", _writes_the_identical, history.test_what_changes_nothing_writes_nothing),
-]
+    Mutant("indexes are not compared", _replace(differences, "_suspects", lambda *_: iter(())), MISSED, (histories, lists_of(6))),
+    Mutant(
+        "lists of services are not compared", _replace(queries, "services", lambda *_: {}),
+        EQUAL, ({"tags": ("new",)}, TAGGED),
+    ),
+    Mutant(
+        "what a list of checks shows of an instance is not compared", _replace(differences, "shown_with_checks", lambda _: ""),
+        EQUAL, ({"tags": ("new",)}, TAGGED),
+    ),
+    Mutant(
+        "a node's services are not named", _replace(differences, "_services_on", lambda *_: iter(())),
+        EQUAL, ({"node": MOVED}, {"t/nodes", "s/public/web", "n/n1"}),
+    ),
+    Mutant(
+        "all that is known is named", _replace(differences, "index_of", lambda view, _: id(view)),
+        reload.test_a_load_of_the_same_rows_differs_in_nothing, (histories,),
+    ),
+    Mutant(
+        "a check that moved is two changes", _node_and_instance_apart,
+        reload.test_a_check_that_moved_between_its_node_and_an_instance_is_one_change, ("", "a"),
+    ),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=[mutant.rule for mutant in MUTANTS])

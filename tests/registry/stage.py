@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from callboard.core.catalog import commands as cmd
 from callboard.core.health import ProbeResult
+from callboard.core.liveness import LivenessSettings
 from callboard.model.check import Check, CheckSpec, Definition, HttpCheck, ProbeDefinition, Status, TcpCheck, TtlCheck
 from callboard.model.instance import InstanceSpec, NodeSpec
 from callboard.model.rows import Outcome
@@ -89,8 +90,10 @@ class Stage:
         return there.status if there is not None else None
 
     def beat(self, check: str = "c1", status: Status = Status.PASSING, output: str = "") -> bool:
-        """A heartbeat."""
-        return self.registry.beat("public", "n1", check, status, output)
+        """A heartbeat, to the member that leads."""
+        heard = self.registry.beat("public", "n1", check, status, output)
+        assert isinstance(heard, bool)
+        return heard
 
 
 async def outcome_of(submission: Submission) -> Outcome:
@@ -103,13 +106,13 @@ async def outcome_of(submission: Submission) -> Outcome:
 @contextlib.asynccontextmanager
 async def on_stage(
     clock: VirtualClock, engine: MemoryEngine | None = None, *, settings: RegistrySettings = SETTINGS,
-    choose: Callable[[], Fault] | None = None, seed: int = 0,
+    choose: Callable[[], Fault] | None = None, seed: int = 0, liveness: LivenessSettings | None = None,
 ) -> AsyncIterator[Stage]:  # fmt: skip
     """A registry that is open. The opening group meets no fault."""
     engine = engine or MemoryEngine()
     store = FaultyStore(MemoryStore(engine), in_order())
     asked = Asked(clock)
-    registry = Registry(store, settings, clock, SeededEntropy(seed), asked)
+    registry = Registry(store, settings, clock, SeededEntropy(seed), asked, liveness=liveness)
     await registry.open()
     stage = Stage(clock, engine, store, registry, asked, started=clock.now())
     registry.subscribe(

@@ -166,7 +166,7 @@ def test_a_sweep_planned_behind_another_lets_the_global_floor_rise_only() -> Non
 def test_when_the_lead_is_lost_the_sent_commands_are_open_and_the_others_did_not_count() -> None:
     run = Run(group_commands_max_count=1)
     sent, waiting = run.submit_command(register("a")), run.submit_command(register("b", "r2"))
-    run.leader.give_up(run.leader.next_batch())
+    run.leader.give_up(run.leader.next_batch()).refuse()
     assert (reason(sent.told), reason(waiting.told)) == ("unknown_outcome", "deposed")
     assert run.leader.lost
 

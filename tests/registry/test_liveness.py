@@ -7,11 +7,12 @@ import pytest
 from callboard.core.catalog import commands as cmd
 from callboard.core.deadlines import TICK
 from callboard.core.health import ProbeResult
+from callboard.core.liveness import LivenessSettings
 from callboard.model.check import CheckSpec, HttpCheck, ManualCheck, Status, Thresholds
 from callboard.model.instance import InstanceSpec
 from callboard.model.time import SECOND
-from callboard.registry.registry import Registry
 from callboard.registry.settings import RegistrySettings
+from callboard.registry.ticking import Ticker
 from callboard.store.memory.engine import MemoryEngine
 from callboard.testing.clock import VirtualClock
 from callboard.testing.faults import Fault, in_order
@@ -151,9 +152,10 @@ def test_a_check_that_changes_its_kind_is_asked_the_new_way_only() -> None:
             assert stage.status() is C
             await stage.done(registration(ManualCheck(), nonce="r5"))
             await stage.done(cmd.DeregisterInstance(cmd.Target("n1", "a")))
-            liveness = stage.registry._liveness  # noqa: SLF001  # nothing of it may be left
+            term = stage.registry._door.term  # noqa: SLF001  # nothing of it may be left
+            assert term is not None
             await stage.wait(61)
-            assert [len(liveness.ttls), len(liveness.probes), len(liveness.reaps)] == [0, 0, 0]
+            assert [len(term.liveness.ttls), len(term.liveness.reaps), stage.registry.probing_count] == [0, 0, 0]
 
     played(play)
 
@@ -459,13 +461,13 @@ def test_detection_by_probe_takes_at_most_interval_and_timeout() -> None:
 
 def test_the_driver_comes_only_when_there_is_something_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     ticks = []
-    real = Registry._tick  # noqa: SLF001  # the driver's own turn is what is counted
+    real = Ticker._tick  # noqa: SLF001  # the driver's own turn is what is counted
 
-    def counted(registry: Registry, *, gave_way: bool = False) -> None:
+    def counted(ticker: Ticker, *, gave_way: bool = False) -> None:
         ticks.append(1)
-        real(registry, gave_way=gave_way)
+        real(ticker, gave_way=gave_way)
 
-    monkeypatch.setattr(Registry, "_tick", counted)
+    monkeypatch.setattr(Ticker, "_tick", counted)
 
     async def play(clock: VirtualClock) -> None:
         async with on_stage(clock) as stage:
@@ -491,7 +493,7 @@ async def _flood(stage: Stage, count: int) -> None:
 
 def test_many_that_run_out_at_once_share_groups() -> None:
     async def play(clock: VirtualClock) -> None:
-        async with on_stage(clock) as stage:
+        async with on_stage(clock, liveness=LivenessSettings(preservation_share=1.0)) as stage:
             await _flood(stage, 300)
             before = stage.registry.stats.groups
             await stage.wait(1.5)

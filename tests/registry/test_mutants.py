@@ -21,8 +21,8 @@ from callboard.model.rows import Group, Outcome, Position, RefusalReason
 from callboard.model.time import Timestamp
 from callboard.registry.committer import Committer, LeadLostError
 from callboard.registry.leader import Batch, Leader
-from callboard.registry.registry import Registry
 from callboard.registry.submission import Submission
+from callboard.registry.term import Term
 from callboard.testing.faults import Fault
 from tests.mutants import Patch, found
 from tests.registry import test_faults, test_leader, test_liveness, test_registry
@@ -176,7 +176,7 @@ def _expiry_of_any_incarnation(patch: Patch) -> None:
 
     real = planning._expire
     patch.setitem(planning._PLANS, cmd.ExpireTtl, expire)
-    patch.setattr(Registry, "_changing", lambda *_: False)
+    patch.setattr(Term, "_changing", lambda *_: False)
 
 
 STEPS = (test_leader.stepped(40), st.integers(1, 5))
@@ -187,7 +187,7 @@ LIVED = test_faults.test_nothing_acknowledged_is_lost_and_nobody_is_told_too_ear
 SEEDS = (st.integers(0, 2**32),)
 AGAIN = test_registry.test_a_group_with_an_open_end_is_sent_again_and_lands_once
 IN_FLIGHT = test_liveness.test_an_expiry_in_flight_is_followed_by_a_heartbeat_and_loses_nothing
-NOTHING = _replace(Registry, "_heard", lambda *_: None)
+NOTHING = _replace(Term, "_heard", lambda *_: None)
 MUTANTS = [
     Mutant("a result without rows is released early", _no_row_result_released_early, PLANNED, STEPS),
     Mutant("released by number instead of mark", _released_by_number, LIVED, SEEDS),
@@ -202,13 +202,13 @@ MUTANTS = [
     Mutant("signs of life start no deadline", NOTHING, LIVED, SEEDS),
     Mutant("a registration starts no deadline of removal", _replace(Liveness, "signed_in", lambda *_: None), LIVED, SEEDS),
     Mutant("an expiry counts for any incarnation", _expiry_of_any_incarnation, LIVED, SEEDS),
-    Mutant("a heartbeat is acknowledged behind an expiry", _replace(Registry, "_changing", lambda *_: False), IN_FLIGHT, ()),
+    Mutant("a heartbeat is acknowledged behind an expiry", _replace(Term, "_changing", lambda *_: False), IN_FLIGHT, ()),
     Mutant(
         "a pause is not noticed", _replace(SteadyTime, "observe", lambda _, now: now),
         test_liveness.test_a_pause_of_the_process_moves_every_deadline_by_the_gap, (),
     ),
     Mutant(
-        "no deadline starts after a restart", _replace(Registry, "_watch_all", lambda _: None),
+        "no deadline starts after a restart", _replace(Term, "_watch_all", lambda _: None),
         test_liveness.test_after_a_restart_ttl_deadlines_start_afresh_and_statuses_are_kept, (),
     ),
 ]  # fmt: skip

@@ -53,4 +53,4 @@ def test_store_of_the_settings() -> None:
     assert store_url(load({"dev": True}, {}).server) == "memory:"
     assert store_url(load({"data": "/var/lib/x"}, {}).server) == "sqlite:////var/lib/x"
     with pytest.raises(InvalidError, match="not built yet"):
-        make_store(load({"store": "etcd://127.0.0.1:2379/x"}, {}))
+        make_store(load({"store": "zookeeper://127.0.0.1:2181/x"}, {}))

@@ -5,9 +5,10 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 
 from callboard.model.errors import CompactedError, DeposedError, DivergedError, FullError, StoreError
+from callboard.model.members import Card
 from callboard.model.rows import Group, Position, Revision, Row
 from callboard.model.time import Instant
-from callboard.store.contract import Caps, Leadership, Snapshot, Store
+from callboard.store.contract import Caps, Health, Leadership, Membership, Snapshot, Store
 from callboard.testing.store_suite_kit import Harness
 
 
@@ -42,6 +43,16 @@ class Passing:
 
     async def close(self) -> None:
         await self.store.close()
+
+    async def join(self, card: Card) -> Membership:
+        return await self.store.join(card)
+
+    async def members(self) -> AsyncIterator[tuple[Card, ...]]:
+        async for cards in self.store.members():
+            yield cards
+
+    def health(self) -> Health:
+        return self.store.health()
 
 
 class Reordered(Passing):
@@ -205,7 +216,7 @@ class StaleHead(Passing):
         return stale
 
 
-class _SharedLead:
+class SharedLead:
     """The lead of somebody else, in one's own name."""
 
     def __init__(self, leadership: Leadership) -> None:
@@ -229,10 +240,10 @@ class TwoLeaders(Passing):
     async def campaign(self, member: str) -> Leadership:
         if self._lead is None:
             self._lead = await self.store.campaign(member)
-        return _SharedLead(self._lead)
+        return SharedLead(self._lead)
 
     async def commit(self, group: Group, by: Leadership) -> Position:
-        return await self.store.commit(group, by.leadership if isinstance(by, _SharedLead) else by)
+        return await self.store.commit(group, by.leadership if isinstance(by, SharedLead) else by)
 
 
 class ConfirmedForEver(Passing):
@@ -245,7 +256,7 @@ class ConfirmedForEver(Passing):
         return await self.store.commit(group, by.leadership if isinstance(by, _ForEver) else by)
 
 
-class _ForEver(_SharedLead):
+class _ForEver(SharedLead):
     def confirmed_until(self) -> Instant | None:
         return None
 
@@ -328,6 +339,12 @@ class MutantHarness:
 
     async def rewind(self, backup: object) -> None:
         await self._inner.rewind(backup)
+
+    async def depose(self) -> None:
+        await self._inner.depose()
+
+    async def expel(self, name: str) -> None:
+        await self._inner.expel(name)
 
     async def close(self) -> None:
         await self._inner.close()

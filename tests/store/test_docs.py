@@ -8,6 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from callboard.store.etcd.settings import EtcdSettings
+from callboard.store.etcd.stats import EtcdStats
 from callboard.store.memory.engine import MemoryStats
 from callboard.store.memory.settings import MemorySettings
 from callboard.store.sqlite.settings import SqliteSettings
@@ -15,7 +17,11 @@ from callboard.store.sqlite.store import SqliteStats
 from callboard.testing.store_suite import CASES, Case
 
 ROOT = Path(__file__).resolve().parents[2]
-STORES: dict[str, tuple[type[msgspec.Struct], Any]] = {"memory": (MemorySettings, MemoryStats), "sqlite": (SqliteSettings, SqliteStats)}
+STORES: dict[str, tuple[type[msgspec.Struct], Any]] = {
+    "memory": (MemorySettings, MemoryStats),
+    "sqlite": (SqliteSettings, SqliteStats),
+    "etcd": (EtcdSettings, EtcdStats),
+}
 GUIDE = (ROOT / "docs" / "adding-a-store.md").read_text("utf-8")
 
 

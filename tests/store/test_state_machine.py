@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from callboard.model.errors import CallboardError
+from callboard.model.members import Card
 from callboard.model.rows import ORIGIN, Group, Key, Position, Revision, Row
-from callboard.store.contract import Leadership, Store
+from callboard.store.contract import Leadership, Membership, Store
 from callboard.store.memory.engine import Backup, MemoryEngine
 from callboard.store.memory.settings import MemorySettings
 from callboard.store.memory.store import MemoryStore
 from callboard.store.sqlite.settings import SqliteSettings
-from callboard.testing.store_suite_kit import fold, loaded
+from callboard.testing.store_suite_kit import card, fold, loaded
 from tests.store.harnesses import SqliteHarness
 
 T = TypeVar("T")
@@ -73,6 +74,8 @@ class StoreMachine(RuleBasedStateMachine):
         self.last: Group | None = None
         self.feeds: list[tuple[Position, list[AsyncIterator[Group]]]] = []
         self.backups: list[tuple[Backup, Path]] = []
+        self.memberships: list[Membership] = []
+        """One of each store after the other."""
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         return self.loop.run_until_complete(work)
@@ -155,6 +158,7 @@ class StoreMachine(RuleBasedStateMachine):
             sqlite = self.run(self.harness.open())
         self.stores = [memory, sqlite]
         self.feeds.clear()
+        self.memberships.clear()
         self.elect()
 
     @precondition(lambda self: len(self.backups) < 3)
@@ -175,6 +179,32 @@ class StoreMachine(RuleBasedStateMachine):
         self.load()
         self.feeds.clear()
         self.elect()
+
+    # --- presence
+
+    @rule(nonce=st.sampled_from(["1", "2"]))
+    def join(self, nonce: str) -> None:
+        async def joined(store: Store) -> str:
+            self.memberships.append(await store.join(card("m", nonce)))
+            return nonce
+
+        self.same([joined(store) for store in self.stores])
+
+    @precondition(lambda self: self.memberships)
+    @rule(place=st.integers(0))
+    def leave(self, place: int) -> None:
+        """Also one that is over, or was replaced."""
+        place = place % len(self.memberships) // 2 * 2
+        for membership in self.memberships[place : place + 2]:
+            self.run(membership.leave())
+
+    @rule()
+    def look_who_is_there(self) -> None:
+        async def present(store: Store) -> tuple[Card, ...]:
+            return await anext(store.members())
+
+        cards = self.same([present(store) for store in self.stores])
+        assert len(cards) == sum(membership.confirmed_until() is None for membership in self.memberships) // 2
 
     # --- reading
 

@@ -1,10 +1,11 @@
 """Which columns each kind of answer has."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Final
 
 from callboard.cli.output import Column, Layout
-from callboard.wire.native import Endpoint, InstanceState, ServerStatus, ServiceSummary
+from callboard.wire.native import Endpoint, InstanceState, MemberState, ServerStatus, ServiceSummary
 
 
 def address(host: str, port: int) -> str:
@@ -83,6 +84,29 @@ def endpoints(shown: Sequence[Endpoint]) -> Layout[Endpoint]:
     )
 
 
+def _store(status: ServerStatus) -> str:
+    """One word; sizes where the engine tells them."""
+    store = status.store
+    return "-" if store is None else "reachable" if store.reachable else "unreachable"
+
+
+def _time(milliseconds: int) -> str:
+    """UTC, to the second."""
+    return datetime.fromtimestamp(milliseconds // 1_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if milliseconds else ""
+
+
+MEMBERS: Final = Layout[MemberState](
+    (
+        Column("MEMBER", lambda member: member.name),
+        Column("LEADER", lambda member: "yes" if member.leading else "no"),
+        Column("URL", lambda member: member.url),
+        Column("VERSION", lambda member: member.program),
+        Column("STARTED", lambda member: _time(member.started_ms)),
+        Column("LEVEL", lambda member: str(member.level), wide=True),
+    ),
+    lambda member: member.name,
+)
+
 STATUS: Final = Layout[ServerStatus](
     (
         Column("MEMBER", lambda status: status.member),
@@ -92,6 +116,9 @@ STATUS: Final = Layout[ServerStatus](
         Column("REVISION", lambda status: str(status.revision)),
         Column("SERVICES", lambda status: str(status.services)),
         Column("INSTANCES", lambda status: str(status.instances)),
+        Column("MEMBERS", lambda status: str(status.members)),
+        Column("AGE_MS", lambda status: str(status.age_ms)),
+        Column("STORE", _store),
         Column("NODE", lambda status: status.node, wide=True),
         Column("DATACENTER", lambda status: status.datacenter, wide=True),
         Column("CHECKS", lambda status: str(status.checks), wide=True),

@@ -21,11 +21,15 @@ COMMANDS: Final[dict[str, _Line]] = {
     "resolve": _Line("callboard.cli.reading", "Show what a caller of a service would get, and why."),
     "watch": _Line("callboard.cli.watching", "Show every change of services as it happens."),
     "status": _Line("callboard.cli.reading", "Show the server that answers, and what its catalog holds."),
+    "members": _Line("callboard.cli.reading", "List the servers of the cluster, and which of them leads."),
     "register": _Line("callboard.cli.writing", "Sign an instance in."),
     "deregister": _Line("callboard.cli.writing", "Sign an instance out."),
     "drain": _Line("callboard.cli.writing", "Hide an instance from new callers, or show it again."),
     "run": _Line("callboard.cli.running.command", "Run a command as an instance of a service."),
     "call": _Line("callboard.cli.calling.command", "Call a service over HTTP as a program with the SDK would."),
+    "backup": _Line("callboard.cli.transfer.command", "Write everything that is registered into a file."),
+    "restore": _Line("callboard.cli.transfer.command", "Fill a store with a backup."),
+    "migrate": _Line("callboard.cli.transfer.command", "Fill a store with everything in another."),
     "demo": _Line("callboard.cli.demo.command", "A server, three services and a caller: watch a failover."),
 }
 """In the order of the help. A command is the object of its name in its module, loaded when it is called."""

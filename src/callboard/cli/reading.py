@@ -1,4 +1,4 @@
-"""The commands that ask once: services, instances, resolve, status."""
+"""The commands that ask once: services, instances, resolve, status, members."""
 
 import click
 
@@ -6,7 +6,7 @@ from callboard.cli import layouts
 from callboard.cli.asking import Server, reading
 from callboard.cli.choosing import Choice, choosing
 from callboard.cli.exits import UNHEALTHY, unfit, unknown
-from callboard.cli.output import hint, show
+from callboard.cli.output import hint, plain, show
 from callboard.wire.native import Resolution
 
 
@@ -63,13 +63,38 @@ def resolve(ctx: click.Context, *, server: Server, form: str, service: str, choi
 @click.pass_context
 @reading
 def status(ctx: click.Context, server: Server, form: str) -> None:
-    """Show the server that answers, and what its catalog holds. Exit code 4 when it is not ready."""
+    """Show the server that answers, what its catalog holds, and how old its answers may be.
+
+    Exit code 4 when it is not ready, or knows of no leader: then it answers reads, and refuses writes.
+    """
     with server.client() as client:
         answer = client.status()
     show(form, (answer,), layouts.STATUS, answer)
     if not answer.ready:
         hint(f"{answer.member} is not ready: it has not read its store yet")
+    elif not answer.leader:
+        hint(_leaderless(answer.member))
+    if answer.store is not None and answer.store.detail:
+        hint(plain(f"store: {answer.store.detail}"))
+    if not answer.ready or not answer.leader:
         ctx.exit(UNHEALTHY)
+
+
+@click.command()
+@click.pass_context
+@reading
+def members(ctx: click.Context, server: Server, form: str) -> None:
+    """List the servers of the cluster, and which of them leads. Exit code 4 when none does."""
+    with server.client() as client:
+        answer = client.members()
+    show(form, answer.members, layouts.MEMBERS, answer)
+    if not answer.leader:
+        hint(_leaderless("the server that answered"))
+        ctx.exit(UNHEALTHY)
+
+
+def _leaderless(who: str) -> str:
+    return f"{who} knows of no leader: reads are answered, writes are refused until there is one"
 
 
 def _say_why(answer: Resolution) -> None:

@@ -59,7 +59,7 @@ def _print_version(ctx: click.Context, _parameter: click.Parameter, value: bool)
     "--http", multiple=True, metavar="HOST:PORT", help="Serve HTTP here; may be said several times (127.0.0.1:8500). Port 0: any."
 )
 @click.option("--dns", metavar="HOST:PORT", help="Serve DNS here, UDP and TCP (127.0.0.1:8600); empty for none.")
-@click.option("--store", metavar="URL", help="memory: or sqlite:///PATH (SQLite in --data).")
+@click.option("--store", metavar="URL", help="memory:, sqlite:///PATH or etcd://H:P[,H:P]/PREFIX (SQLite in --data).")
 @click.option("--data", metavar="DIR", help="Data directory (./callboard-data); one server at a time uses it.")
 @click.option("--node", metavar="NAME", help="Node of calls that come from this machine (callboard).")
 @click.option("--member", metavar="NAME", help="This server's identity (host name and a suffix that is kept in --data).")

@@ -18,6 +18,7 @@ from callboard.wire.native import (
     Beat,
     Digest,
     InstanceState,
+    MemberList,
     NodeList,
     Registration,
     Resolution,
@@ -117,6 +118,10 @@ class Client:
     def status(self) -> ServerStatus:
         """The server that answers, and what its catalog holds."""
         return self._get("/status", ServerStatus)
+
+    def members(self) -> MemberList:
+        """The servers of the cluster that are present."""
+        return self._get("/members", MemberList)
 
     def watch(self, *services: str, namespace: str = "", lost: Callable[[ClientError], None] | None = None) -> Watch:
         """Follow these services, or all of the name space: see `Watch`. It connects when it is first asked for a change.

@@ -1,7 +1,7 @@
 """Deadlines by key: what runs out when it is not renewed. Used for TTL checks, for instances that are critical too long, and for probes.
 
-They live in the leader's memory only and start afresh with each leader. A renewal is one look-up and one store: the timer stays in its
-slot and, when that comes up, moves on.
+They live in the memory of whoever keeps them and start afresh with it. A renewal is one look-up and one store: the timer stays in its
+slot and, when that comes up, moves on. Each key also remembers, in two bytes, where its last renewal came from.
 """
 
 from array import array
@@ -14,6 +14,8 @@ TICK: Final = Duration(10 * MILLISECOND)
 """A deadline is noticed at most this late, and never early."""
 HORIZON: Final = MINUTE
 """Nothing is placed further ahead: what is given up leaves its slot within this time, whatever its span was."""
+NO_SOURCE: Final = 0
+"""Of a key that was never renewed."""
 _IDLE: Final = -1
 _NOWHERE: Final = -1
 
@@ -23,14 +25,17 @@ K = TypeVar("K")
 class Deadlines(Generic[K]):
     """Spans and due times in arrays; a key owns a number as long as it is known, and a number is used again when it is in no slot."""
 
-    __slots__ = ("_at", "_due", "_free", "_keys", "_numbers", "_span", "_wheel")
+    __slots__ = ("_at", "_due", "_free", "_keys", "_numbers", "_source", "_span", "_wheel", "running_count")
 
     def __init__(self) -> None:
+        self.running_count = 0
+        """Keys whose time runs: known and not idle."""
         self._numbers: dict[K, int] = {}
         self._keys: list[K | None] = []
         self._due = array("q")
         self._span = array("q")
         self._at = array("q")
+        self._source = array("H")
         self._free: list[int] = []
         self._wheel: Wheel[int] = Wheel(TICK)
 
@@ -42,37 +47,64 @@ class Deadlines(Generic[K]):
         """Numbers in use, or waiting to leave their slot."""
         return len(self._keys) - len(self._free)
 
+    def span(self, key: K) -> Duration | None:
+        """What a renewal gives; None when the key is unknown."""
+        number = self._numbers.get(key)
+        return Duration(self._span[number]) if number is not None else None
+
     def arm(self, key: K, span: Duration, now: Instant, *, first: Duration | None = None) -> None:
-        """Run out `span` after `now` (the first time after `first`, when that is given) and after each renewal."""
+        """Run out `span` after `now` (the first time after `first`, when that is given) and after each renewal. The source stays."""
         number = self._numbers.get(key)
         if number is None:
             number = self._numbers[key] = self._new_number(key)
-        self._span[number] = span
-        self._set(key, number, Instant(now + (span if first is None else first)), now)
-
-    def renew(self, key: K, now: Instant) -> bool:
-        """Start its span again; False when the key is unknown or idle."""
-        number = self._numbers.get(key)
-        if number is None or self._due[number] == _IDLE:
-            return False
-        due = Instant(now + self._span[number])
-        if due >= self._at[number]:
-            self._due[number] = due
-        else:
-            self._set(key, number, due, now)
-        return True
-
-    def _set(self, key: K, number: int, due: Instant, now: Instant) -> None:
-        if self._at[number] == _NOWHERE:
-            self._place(number, due, now)
-        elif due < self._at[number]:
+        due = Instant(now + (span if first is None else first))
+        if self._at[number] != _NOWHERE and due < self._at[number]:
             # It sits in a later slot: leave that one to run empty and take a new number.
-            span = self._span[number]
+            source = self._source[number]
             self.forget(key)
             number = self._numbers[key] = self._new_number(key)
-            self._span[number] = span
+            self._source[number] = source
+        if self._due[number] == _IDLE:
+            self.running_count += 1
+        if self._at[number] == _NOWHERE:
             self._place(number, due, now)
+        self._span[number] = span
         self._due[number] = due
+
+    def renew(self, key: K, now: Instant, source: int = NO_SOURCE) -> bool:
+        """Start its span again at `now`, which may lie in the past: a deadline never moves back. False when the key is unknown or idle."""
+        number = self._numbers.get(key)
+        if number is None:
+            return False
+        before = self._due[number]
+        if before == _IDLE:
+            return False
+        due = now + self._span[number]
+        if due > before:
+            self._due[number] = due
+            self._source[number] = source
+        elif self._source[number] == NO_SOURCE:
+            self._source[number] = source
+        return True
+
+    def renew_from(self, source: int, now: Instant, becomes: int) -> list[K]:
+        """Renew at once everything whose last renewal came from `source`; from now on its source is `becomes`. Answers those that are
+        idle: their time does not run."""
+        idle: list[K] = []
+        sources, place = self._source, -1
+        while True:
+            try:
+                place = sources.index(source, place + 1)
+            except ValueError:
+                return idle
+            key = self._keys[place]
+            if key is None:
+                continue
+            sources[place] = becomes
+            if self._due[place] == _IDLE:
+                idle.append(key)
+            else:
+                self._due[place] = max(self._due[place], now + self._span[place])
 
     def _place(self, number: int, due: Instant, now: Instant) -> None:
         moment = Instant(min(due, now + HORIZON))
@@ -83,27 +115,34 @@ class Deadlines(Generic[K]):
         if self._free:
             number = self._free.pop()
             self._keys[number] = key
+            self._source[number] = NO_SOURCE
             return number
         self._keys.append(key)
         self._due.append(_IDLE)
         self._span.append(0)
         self._at.append(_NOWHERE)
+        self._source.append(NO_SOURCE)
         return len(self._keys) - 1
 
     def idle(self, key: K) -> None:
         """Stop its time, but keep its place: it will be armed again."""
         number = self._numbers.get(key)
         if number is not None:
-            self._due[number] = _IDLE
+            self._stop(number)
 
     def forget(self, key: K) -> None:
         """Nothing more runs out for this key."""
         number = self._numbers.pop(key, None)
         if number is not None:
-            self._due[number] = _IDLE
+            self._stop(number)
             self._keys[number] = None
             if self._at[number] == _NOWHERE:
                 self._free.append(number)
+
+    def _stop(self, number: int) -> None:
+        if self._due[number] != _IDLE:
+            self._due[number] = _IDLE
+            self.running_count -= 1
 
     def deadline(self) -> Instant | None:
         """When `expired` next has something to look at."""
@@ -111,18 +150,22 @@ class Deadlines(Generic[K]):
 
     def expired(self, now: Instant, limit: int) -> list[K]:
         """Keys whose time ran out, after `limit` looks no more; they are idle until they are armed again."""
-        keys: list[K] = []
+        return [key for key, _ in self.ran_out(now, limit)]
+
+    def ran_out(self, now: Instant, limit: int) -> list[tuple[K, Instant]]:
+        """The same, each with its deadline."""
+        found: list[tuple[K, Instant]] = []
         for _ in range(limit):
             number = self._wheel.next(now)
             if number is None:
                 break
             self._at[number] = _NOWHERE
-            key, due = self._keys[number], self._due[number]
+            key, due = self._keys[number], Instant(self._due[number])
             if key is None:
                 self._free.append(number)
             elif due > now:
-                self._place(number, Instant(due), now)
+                self._place(number, due, now)
             elif due != _IDLE:
-                self._due[number] = _IDLE
-                keys.append(key)
-        return keys
+                self._stop(number)
+                found.append((key, due))
+        return found

@@ -1,75 +1,100 @@
-"""Liveness: who must be heard from or asked, and until when. Fed by changes of the view and by time, it answers with commands and probes.
+"""Liveness: who must be heard from, and until when. Fed by changes of the view, by signs of life and by time, it answers with commands.
 
-Everything in here is memory of the leader and starts afresh with it: nobody expires before a whole time limit has passed under this
-leader. Steady time only (`core.steady`).
+Everything in here is memory of one term and starts afresh with it: nobody expires before a whole time limit has passed under this leader.
+Steady time only (`core.steady`).
+
+A TTL check that ran out is *overdue*: it is told, to be expired, when every live door has surely delivered what it heard up to the deadline
+(`core.doors`), or when that has been waited for long enough, and while self-preservation (`core.preservation`) does not hold it. Until then
+a sign of life takes it back. Whatever was told comes again a second later, until it is settled.
 """
 
-from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+from msgspec import Struct
 
 from callboard.core.catalog.changes import CheckChange
-from callboard.core.catalog.commands import ExpireTtl, Reap, ReportCheck, Target
+from callboard.core.catalog.commands import ExpireTtl, Reap, Target
 from callboard.core.deadlines import Deadlines
-from callboard.core.health import ProbeResult, Streak, judge
-from callboard.model.check import Check, HttpCheck, ProbeDefinition, Status, TcpCheck, TtlCheck
-from callboard.model.time import SECOND, Duration, Instant
+from callboard.core.doors import LOCAL, UNKNOWN
+from callboard.core.overdue import Overdue
+from callboard.core.preservation import Preservation
+from callboard.model.check import Check, Status, TtlCheck
+from callboard.model.time import MILLISECOND, SECOND, Duration, Instant
 
 CheckKey = tuple[str, str, str]
 """Namespace, node (lower case), check id."""
-_AGAIN = Duration(SECOND)
+_AGAIN: Final = Duration(SECOND)
+_LOOK_AGAIN: Final = Duration(SECOND)
+"""How often it is judged anew whether self-preservation may end."""
+
+
+class LivenessSettings(Struct, frozen=True, kw_only=True):
+    """When expiry is held."""
+
+    hold_max_ms: int = 60_000
+    """How long a live door that delivers nothing holds an expiry."""
+    preservation_min_count: int = 5
+    """Fewer leases than this are never implausibly many."""
+    preservation_share: float = 0.15
+    """Expiry is held while more than this share of all leases is lost at once."""
+    preservation_window_ms: int = 15_000
+    """How long a lease that expired still counts as lost at once with others."""
+    preservation_hold_max_ms: int = 600_000
+    """How long expiry is held at most."""
 
 
 class Due(NamedTuple):
-    """What time has brought: checks that ran out, instances to remove, probes to start."""
+    """What time has brought: checks that ran out, instances to remove."""
 
     expired: list[CheckKey]
     reaped: list[CheckKey]
-    probes: list[CheckKey]
 
 
 class Liveness:
-    """Deadlines of TTL checks, of instances that stay critical, and of the next probe of each probed check."""
+    """Deadlines of TTL checks, and of instances that stay critical."""
 
-    def __init__(self, output_hold: Duration) -> None:
-        self._output_hold = output_hold
+    def __init__(self, settings: LivenessSettings) -> None:
         self.ttls: Deadlines[CheckKey] = Deadlines()
         self.reaps: Deadlines[CheckKey] = Deadlines()
-        self.probes: Deadlines[CheckKey] = Deadlines()
-        self._streaks: dict[CheckKey, Streak] = {}
+        self._hold_max = settings.hold_max_ms * MILLISECOND
+        self._overdue: Overdue[CheckKey] = Overdue()
+        self._retries: Deadlines[CheckKey] = Deadlines()
+        self._preservation: Preservation[CheckKey] = Preservation(
+            settings.preservation_min_count, settings.preservation_share,
+            Duration(settings.preservation_window_ms * MILLISECOND), Duration(settings.preservation_hold_max_ms * MILLISECOND),
+        )  # fmt: skip
+        self._more = False
+        self._judged = Instant(0)
 
     # -- what there is to watch
 
-    def take(self, changes: Iterable[CheckChange], now: Instant, chance: Callable[[], float]) -> None:
-        """Follow changes of checks. `chance` answers in [0, 1) and spreads first probes over their interval."""
+    def take(self, changes: Iterable[CheckChange], now: Instant) -> None:
+        """Follow changes of checks."""
         for change in changes:
-            if change.after is None:
-                if change.before is not None:
-                    self._forget(_key(change.before))
-            else:
-                self.watch(change.before, change.after, now, chance)
+            if change.after is not None:
+                self.watch(change.before, change.after, now)
+            elif change.before is not None:
+                key = key_of(change.before)
+                self._forget_ttl(key)
+                self.reaps.forget(key)
 
-    def watch(self, before: Check | None, check: Check, now: Instant, chance: Callable[[], float]) -> None:
+    def watch(self, before: Check | None, check: Check, now: Instant) -> None:
         """Follow one check that is new or changed."""
-        key, definition = _key(check), check.definition
+        key, definition = key_of(check), check.definition
         if isinstance(definition, TtlCheck):
+            self._settle(key)
             if check.status is Status.CRITICAL:
                 self.ttls.idle(key)
             else:
+                self._preservation.settle(key)
                 self.ttls.arm(key, definition.ttl, now)
-        elif isinstance(before, Check) and isinstance(before.definition, TtlCheck):
-            self.ttls.forget(key)
+        elif before is not None and isinstance(before.definition, TtlCheck):
+            self._forget_ttl(key)
         self._watch_reap(before, check, now)
-        if isinstance(definition, HttpCheck | TcpCheck):
-            streak = self._streaks.get(key)
-            if streak is None or streak.nonce != check.nonce:
-                self._streaks[key] = Streak.fresh(check.nonce, definition.thresholds, now)
-                self.probes.arm(key, definition.interval, now, first=Duration(int(definition.interval * chance())))
-        elif key in self._streaks:
-            del self._streaks[key]
-            self.probes.forget(key)
 
     def _watch_reap(self, before: Check | None, check: Check, now: Instant) -> None:
-        key, after = _key(check), check.definition.deregister_after
+        key, after = key_of(check), check.definition.deregister_after
         if not after or not check.instance or check.status is not Status.CRITICAL:
             if before is not None and before.definition.deregister_after:
                 self.reaps.forget(key)
@@ -82,68 +107,139 @@ class Liveness:
             # Also when it passed and failed again within one group: it was not critical all the time.
             self.reaps.arm(key, after, now)
 
-    def _forget(self, key: CheckKey) -> None:
+    def _forget_ttl(self, key: CheckKey) -> None:
+        self._settle(key)
+        self._preservation.settle(key)
         self.ttls.forget(key)
-        self.reaps.forget(key)
-        if self._streaks.pop(key, None) is not None:
-            self.probes.forget(key)
+
+    def _settle(self, key: CheckKey) -> None:
+        """It is overdue no longer."""
+        if self._overdue.settle(key):
+            self._retries.forget(key)
 
     # -- signs of life
 
-    def beat(self, key: CheckKey, now: Instant) -> bool:
-        """The check was heard from; False when it is unknown or critical."""
-        return self.ttls.renew(key, now)
+    def beat(self, key: CheckKey, now: Instant, door: int = UNKNOWN) -> bool:
+        """The check was heard from through a door at `now`, which may lie in the past; False when it is unknown or critical.
+
+        No deadline moves back, and what ran out before this sign of life could have helped it stays overdue.
+        """
+        if self.ttls.renew(key, now, door):
+            return True
+        deadline = self._overdue.deadline_of(key)
+        if deadline is None:
+            return False
+        span = self.ttls.span(key) or Duration(0)
+        if now + span > deadline:
+            self._take_back(key, span, now)
+            self.ttls.renew(key, now, door)
+        return True
+
+    def _take_back(self, key: CheckKey, span: Duration, now: Instant) -> None:
+        self._settle(key)
+        self._preservation.settle(key)
+        self.ttls.arm(key, span, now)
 
     def signed_in(self, key: CheckKey, now: Instant) -> None:
         """The instance of the check was registered again: whatever time it has to get well starts again with that."""
         self.reaps.renew(key, now)
 
+    def door_died(self, door: int, now: Instant) -> None:
+        """What it last carried, and what nobody has carried in this term, gets its whole time again: signs of life may have died with it.
+
+        Once for each: after that the leader's own door counts as the last, so that doors that come and go keep nobody alive.
+        """
+        for source in (door, UNKNOWN):
+            for key in self.ttls.renew_from(source, now, LOCAL):
+                if self._overdue.deadline_of(key) is not None:
+                    self._take_back(key, self.ttls.span(key) or Duration(0), now)
+
     # -- time
 
-    def deadline(self, *, probing: bool) -> Instant | None:
-        """When `due` next has something to look at; without `probing` no probe could be started, so they are left out."""
-        probes = self.probes.deadline() if probing else None
-        times = [time for time in (self.ttls.deadline(), self.reaps.deadline(), probes) if time is not None]
-        return min(times, default=None)
+    @property
+    def overdue_count(self) -> int:
+        """Checks that ran out and wait: for doors, or held by self-preservation."""
+        return self._overdue.waiting
 
-    def due(self, now: Instant, limit: int, probes_limit: int) -> Due:
-        """What ran out, at most about `limit` of each kind; it is not told again until it is armed or retried."""
-        return Due(
-            self.ttls.expired(now, limit),
-            self.reaps.expired(now, limit),
-            self.probes.expired(now, min(limit, probes_limit)) if probes_limit > 0 else [],
-        )
+    @property
+    def held_count(self) -> int:
+        """Those that self-preservation holds."""
+        return self._overdue.waiting if self.preserving else 0
+
+    @property
+    def preserving(self) -> bool:
+        """Whether self-preservation holds all expiry."""
+        return self._preservation.since is not None
+
+    @property
+    def preserving_since(self) -> Instant | None:
+        """When it began."""
+        return self._preservation.since
+
+    def deadline(self) -> Instant | None:
+        """When `due` next has something to look at. Not known here is when doors will have delivered more: ask `due` again then."""
+        if self._more:
+            return Instant(0)
+        times = [self.ttls.deadline(), self.reaps.deadline(), self._retries.deadline(), self._release()]
+        return min((time for time in times if time is not None), default=None)
+
+    def _release(self) -> Instant | None:
+        """When what is overdue comes up by time alone."""
+        until = self._preservation.until()
+        if until is not None:
+            return min(until, Instant(self._judged + _LOOK_AGAIN))
+        first = self._overdue.first()
+        return Instant(first + self._hold_max) if first is not None else None
+
+    def due(self, now: Instant, covered: Instant, limit: int) -> Due:
+        """What ran out, at most about `limit` of each kind. All doors have delivered what they heard before `covered`.
+
+        It is told once, and again only after `expiry` or `reap` and if nothing has come of that.
+        """
+        for key, deadline in self.ttls.ran_out(now, limit):
+            self._overdue.add(key, deadline)
+        for key in self._retries.expired(now, limit):
+            self._preservation.settle(key)
+            self._overdue.again(key)
+        return Due(self._expired(now, covered, limit), self.reaps.expired(now, limit))
+
+    def _expired(self, now: Instant, covered: Instant, limit: int) -> list[CheckKey]:
+        """Nothing, before all that ran out by now is known: only then can it be judged whether that is too much."""
+        self._more = any(time is not None and time <= now for time in (self.ttls.deadline(), self._retries.deadline()))
+        if self._more:
+            return []
+        preservation = self._preservation
+        self._judged = now
+        if preservation.worn_out(now):
+            self._overdue.excuse()
+            preservation.end()
+        if preservation.judge(now, self.ttls.running_count, self._overdue.counted):
+            return []
+        until = Instant(max(covered, now - self._hold_max))
+        told = self._overdue.tell(until, limit)
+        for key, excused in told:
+            if not excused:
+                preservation.let_expire(key, now)
+        first = self._overdue.first()
+        self._more = first is not None and first <= until
+        return [key for key, _ in told]
 
     def expiry(self, check: Check, now: Instant) -> ExpireTtl:
         """The command for a TTL check that ran out; it comes up again if nothing came of it."""
-        key = _key(check)
-        self.ttls.arm(key, check.definition.ttl if isinstance(check.definition, TtlCheck) else _AGAIN, now, first=_AGAIN)
-        return ExpireTtl(_target(check), check.nonce)
+        self._retries.arm(key_of(check), _AGAIN, now)
+        return ExpireTtl(target_of(check), check.nonce)
 
     def reap(self, check: Check, now: Instant) -> Reap:
         """The command for an instance that stayed critical; it comes up again if nothing came of it."""
-        self.reaps.arm(_key(check), check.definition.deregister_after, now, first=_AGAIN)
-        return Reap(_target(check), check.nonce, check.turned)
-
-    def probed(
-        self, check: Check, definition: ProbeDefinition, nonce: str, result: ProbeResult | None, started: Instant, now: Instant
-    ) -> ReportCheck | None:
-        """A probe has ended: arm the next one, and tell what to write, if anything.
-
-        A result of another incarnation counts for nothing; None, for a probe that this server could not make, says nothing.
-        """
-        key = _key(check)
-        streak = self._streaks.get(key)
-        if streak is None or check.nonce != nonce or streak.nonce != nonce:
-            return None
-        self.probes.arm(key, definition.interval, now, first=Duration(max(0, started + definition.interval - now)))
-        news = judge(streak, check, definition, result, now, self._output_hold) if result is not None else None
-        return ReportCheck(target=_target(check), status=news.status, output=news.output, nonce=nonce) if news is not None else None
+        self.reaps.arm(key_of(check), check.definition.deregister_after, now, first=_AGAIN)
+        return Reap(target_of(check), check.nonce, check.turned)
 
 
-def _key(check: Check) -> CheckKey:
+def key_of(check: Check) -> CheckKey:
+    """Its identity."""
     return check.namespace, check.node, check.id
 
 
-def _target(check: Check) -> Target:
+def target_of(check: Check) -> Target:
+    """Its identity, as commands name it."""
     return Target(check.node, check.id, check.namespace)

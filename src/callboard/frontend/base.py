@@ -34,6 +34,8 @@ class Frontend:
     sites: tuple[Site, ...] = ()
     listener: Listener | None = None
     stats: object | None = None
+    listening: Callable[[str], None] | None = None
+    """Told the URL at which other members reach this server: once HTTP listens, and before the registry opens."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,3 +89,19 @@ class LockedError(StoreError):
         super().__init__(f"data directory {path} is in use by {who}; stop it, or choose another directory with --data")
         self.path = path
         self.pid = pid
+
+
+class NameTakenError(LockedError):
+    """Another present member of the store has this name; `url` is where it can be reached, empty when it does not say."""
+
+    code: ClassVar[str] = "name_taken"
+
+    def __init__(self, name: str, url: str) -> None:
+        StoreError.__init__(
+            self,
+            f"another server that is present calls itself {name}{f' ({url})' if url else ''}; choose another --member, or wait until"
+            " its membership ends if it was that one which died just now",
+        )
+        self.path, self.pid = "", 0
+        self.name = name
+        self.url = url

@@ -4,7 +4,6 @@
 """
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Coroutine
 from typing import Any, TypeVar
@@ -42,6 +41,5 @@ class Tasks:
         running = list(self._running)
         for task in running:
             task.cancel()
-        for task in running:
-            with contextlib.suppress(asyncio.CancelledError, Exception):
-                await task
+        if running:
+            await asyncio.wait(running)  # not `await task`: it could not tell the task's being cancelled from the caller's

@@ -17,11 +17,9 @@ from callboard.model.errors import (
     UnavailableError,
 )
 from callboard.model.rows import Group, Position, RefusalReason
-from callboard.registry.clock import Clock, Entropy
-from callboard.registry.leader import Batch, Leader
-from callboard.registry.settings import RegistrySettings
-from callboard.registry.stats import RegistryStats
-from callboard.store.contract import Leadership, Store
+from callboard.registry.leader import Batch, GivenUp, Leader
+from callboard.registry.means import Means
+from callboard.store.contract import Leadership
 
 _REASONS: dict[type[StoreError], RefusalReason] = {UnavailableError: "unavailable", FullError: "full", TooLargeError: "too_large"}
 
@@ -35,21 +33,28 @@ class LeadLostError(CallboardError):
 class Committer:
     """Wakes when there is something to commit."""
 
-    def __init__(  # noqa: PLR0917  # it joins the parts, each once
-        self, store: Store, leader: Leader, leadership: Leadership, clock: Clock, entropy: Entropy, stats: RegistryStats,
-        publish: Callable[[Changes], None], settings: RegistrySettings,
+    def __init__(
+        self, means: Means, leader: Leader, leadership: Leadership, publish: Callable[[Changes], None], given_up: Callable[[GivenUp], None]
     ) -> None:  # fmt: skip
-        self._store = store
+        """`given_up` is told, once, what had no outcome when the lead ended."""
+        self._store = means.store
+        self._settings = means.settings
+        self._clock = means.clock
+        self._entropy = means.entropy
+        self._stats = means.stats
         self._leader = leader
         self._leadership = leadership
-        self._clock = clock
-        self._entropy = entropy
-        self._stats = stats
         self._publish = publish
-        self._settings = settings
+        self._given_up = given_up
+        self._at_store: Batch | None = None
         self._something = asyncio.Event()
         self._quiet = asyncio.Event()
         self._quiet.set()
+
+    @property
+    def at_store(self) -> bool:
+        """Whether a group is at the store, and others may see it before this member does."""
+        return self._at_store is not None
 
     def wake(self) -> None:
         """Something was submitted."""
@@ -71,28 +76,27 @@ class Committer:
                     await asyncio.sleep(0)  # a store that answers at once must not keep doors and deadlines waiting
                 self._quiet.set()
         finally:
-            self._leader.give_up(None)
+            self._given_up(self._leader.give_up(self._at_store))
 
     async def _settle(self, batch: Batch) -> None:
-        """Commit one batch, and release it or refuse it."""
+        """Commit one batch, and release it or refuse it. Whatever else ends this leaves the batch at the store."""
         leader = self._leader
         group = batch.group(leader.view.position, self._entropy.nonce().encode())
+        self._at_store = batch
         try:
             position = await self._commit(group)
-            self._stats.groups += 1
-            changes = leader.durable(batch, group, position)
-            if changes is not None:
-                self._publish(changes)
         except (UnavailableError, FullError, TooLargeError) as error:
+            self._at_store = None
             self._stats.groups_failed += 1
             leader.failed(batch, _REASONS[type(error)], str(error), self._clock.wall())
             return
         except StoreError as error:
-            leader.give_up(batch)
             raise LeadLostError(str(error)) from error
-        except BaseException:
-            leader.give_up(batch)
-            raise
+        self._stats.groups += 1
+        changes = leader.durable(batch, group, position)
+        if changes is not None:
+            self._publish(changes)
+        self._at_store = None
         batch.release()
 
     async def _commit(self, group: Group) -> Position:

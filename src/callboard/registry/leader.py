@@ -7,6 +7,7 @@ they are released only when its mark is durable, whether their command changed s
 import logging
 from collections import deque
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from callboard.core.catalog.changes import Changes
 from callboard.core.catalog.draft import Draft
@@ -15,7 +16,7 @@ from callboard.core.catalog.overlay import Overlay
 from callboard.core.catalog.planning import plan
 from callboard.core.catalog.view import View
 from callboard.model.errors import TooLargeError
-from callboard.model.rows import Group, Key, Outcome, Position, Refusal, RefusalReason, Revision, Row
+from callboard.model.rows import ZERO, Group, Key, Outcome, Position, Refusal, RefusalReason, Revision, Row
 from callboard.model.time import Timestamp
 from callboard.registry.submission import Submission
 from callboard.store.contract import Caps, judge_limits
@@ -48,7 +49,23 @@ class Batch:
     def refuse(self, reason: RefusalReason, detail: str) -> None:
         """Refuse every command."""
         for submission in self.submissions:
-            _tell(submission, refusal_outcome(submission, reason, detail))
+            _refuse(submission, reason, detail)
+
+
+class GivenUp(NamedTuple):
+    """Commands without an outcome when the lead ended."""
+
+    doubtful: list[Submission]
+    """They were at the store."""
+    unsent: list[Submission]
+    """They surely did not count."""
+
+    def refuse(self) -> None:
+        """Where nobody else can lead after this process: say what is known."""
+        for submission in self.doubtful:
+            _refuse(submission, "unknown_outcome", "this server gave up the lead meanwhile; whether the command counted is not known")
+        for submission in self.unsent:
+            _refuse(submission, "deposed", "this server gave up the lead before the command was written; it did not count")
 
 
 class Leader:
@@ -57,12 +74,15 @@ class Leader:
     Whoever is told an outcome may submit again at once: outcomes are told last, when everything here is in order.
     """
 
-    def __init__(self, view: View, caps: Caps, group_commands_max_count: int) -> None:
+    def __init__(self, view: View, caps: Caps, group_commands_max_count: int, floor: Revision = ZERO) -> None:
+        """Numbers begin above the view and above `floor`, the highest that any member has shown: a store that was set back must not give
+        one number two meanings."""
         self.view = view
         self._caps = caps
         self._group_commands_max_count = group_commands_max_count
         self._overlay = Overlay()
-        self._next = Revision(view.revision + 1)
+        self._floor = floor
+        self._next = Revision(max(view.revision, floor) + 1)
         self._waiting: deque[Batch] = deque()
         self.pending_count = 0
         """Commands without an outcome yet."""
@@ -74,9 +94,14 @@ class Leader:
         """Whether anything waits to be committed."""
         return bool(self._waiting)
 
+    @property
+    def planning(self) -> bool:
+        """Whether any row is to change by a command that is not durable yet."""
+        return bool(self._overlay.entries)
+
     def planned(self, key: Key) -> bool:
-        """Whether a row is to change by a command that is not durable yet."""
-        return key in self._overlay.entries if self._overlay.entries else False
+        """Whether this row is."""
+        return key in self._overlay.entries
 
     def take(self, submission: Submission, now: Timestamp) -> Outcome:
         """Plan a command into the last waiting batch that has room. The outcome is for the leader's eyes until it is released."""
@@ -142,23 +167,20 @@ class Leader:
         later = [submission for waiting in self._waiting for submission in waiting.submissions]
         self._waiting.clear()
         self._overlay.clear()
-        self._next = Revision(self.view.revision + 1)
+        self._next = Revision(max(self.view.revision, self._floor) + 1)
         self.pending_count = 0
         for submission in later:
             self.take(submission, now)
         batch.refuse(reason, detail)
 
-    def give_up(self, batch: Batch | None) -> None:
-        """The lead is over. What became of a batch that was at the store nobody can tell; the commands behind it were never sent."""
-        waiting = list(self._waiting)
+    def give_up(self, batch: Batch | None) -> GivenUp:
+        """The lead is over. What became of a batch that was at the store only the feed can tell; the commands behind it were never sent."""
+        unsent = [submission for waiting in self._waiting for submission in waiting.submissions]
         self._waiting.clear()
         self._overlay.clear()
         self.pending_count = 0
         self.lost = True
-        if batch is not None:
-            batch.refuse("unknown_outcome", "this server gave up the lead meanwhile; whether the command counted is not known")
-        for each in waiting:
-            each.refuse("deposed", "this server gave up the lead before the command was written; it did not count")
+        return GivenUp(batch.submissions if batch is not None else [], unsent)
 
 
 def _tell(submission: Submission, outcome: Outcome) -> None:
@@ -166,6 +188,10 @@ def _tell(submission: Submission, outcome: Outcome) -> None:
         submission.release(outcome)
     except Exception:  # noqa: BLE001  # a door that fails on its own answer must not keep the other commands of the group from theirs
         _log.exception("telling the outcome of command %s failed", submission.id)
+
+
+def _refuse(submission: Submission, reason: RefusalReason, detail: str) -> None:
+    _tell(submission, refusal_outcome(submission, reason, detail))
 
 
 def refusal_outcome(submission: Submission, reason: RefusalReason, detail: str) -> Outcome:

@@ -67,6 +67,15 @@ class Prober:
             key = (check.namespace, check.node, check.id)
             self._tasks.spawn(self._run(key, Probe(check.definition, check.nonce, now)), name=f"probe {check.id}")
 
+    async def once(self, check: Check) -> ProbeResult | None:
+        """Ask now, besides all that is scheduled. None when the check is not one that is asked, or this server cannot ask."""
+        if not isinstance(check.definition, HttpCheck | TcpCheck):
+            return None
+        try:
+            return await self._ask(check.definition)
+        except OSError:
+            return None
+
     async def _run(self, key: CheckKey, probe: Probe) -> None:
         result: ProbeResult | None = None
         try:

@@ -1,140 +1,167 @@
 """The registry: the one door to the catalog for every frontend. Submit a command, read the view, be told of changes, be heard from.
 
-It lives as long as the server. On one machine the only member leads at once, so this class is leader and member in one.
+It lives as long as the server, and is a member: it follows the store, or leads. On a store of one process it leads at once; the code is
+the same. The parts: `following` (the view), `candidacy` and `term` (the lead), `door` and `beating` (the way to another leader), `peers`
+(the other members), `probing` (this member's share of the probes).
 """
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from functools import partial
+from typing import Any, Final
 
+from msgspec.structs import replace
+
+from callboard import __version__
 from callboard.core.callers import Home
 from callboard.core.catalog import commands as cmd
-from callboard.core.catalog.changes import Changes, CheckChange
-from callboard.core.catalog.loading import Loader
+from callboard.core.catalog.changes import Changes
 from callboard.core.catalog.view import View
-from callboard.core.deadlines import TICK
-from callboard.core.health import ProbeResult
-from callboard.core.liveness import CheckKey, Liveness
-from callboard.core.steady import SteadyTime
+from callboard.core.liveness import LivenessSettings
+from callboard.core.opinions import OpinionSettings
+from callboard.core.signs import signs_of_life
 from callboard.core.watches import History
 from callboard.model.check import Status, TtlCheck
-from callboard.model.errors import DivergedError
-from callboard.model.names import PUBLIC
-from callboard.model.rows import CommandId, Outcome, RefusalReason, Revision, check_key
-from callboard.model.time import MILLISECOND, Duration, Instant
-from callboard.net.tasks import Tasks
+from callboard.model.errors import UnavailableError
+from callboard.model.members import Card
+from callboard.model.rows import Group, Refusal, RefusalReason, Revision
+from callboard.model.time import MILLISECOND, Instant
+from callboard.registry.beating import Beating
+from callboard.registry.candidacy import Candidacy
 from callboard.registry.clock import Clock, Entropy
-from callboard.registry.committer import Committer, LeadLostError
-from callboard.registry.itself import registration_of_itself
-from callboard.registry.leader import Leader, refusal_outcome
-from callboard.registry.prober import Ask, Asking, Probe, Prober
+from callboard.registry.door import Door
+from callboard.registry.following import Following
+from callboard.registry.freshness import Contact, Freshness
+from callboard.registry.hearing import Hearing
+from callboard.registry.leader import GivenUp
+from callboard.registry.line import Line
+from callboard.registry.means import Means
+from callboard.registry.opinions import SecondOpinions
+from callboard.registry.peers import Courier, Peers
+from callboard.registry.pending import Promise
+from callboard.registry.presence import Presence
+from callboard.registry.prober import Ask, Asking
+from callboard.registry.probing import Probing
 from callboard.registry.settings import RegistrySettings
-from callboard.registry.stats import RegistryStats
 from callboard.registry.submission import Submission
-from callboard.store.contract import Leadership, Store
+from callboard.registry.term import Term
+from callboard.registry.ticking import Ticker
+from callboard.store.contract import Health, Leadership, Snapshot, Store
 
 Listener = Callable[[Changes], None]
 """Called once per durable group, after the view has folded it and before the commands in it are answered."""
 
 _log = logging.getLogger(__name__)
+_OUT_OF_TOUCH: Final = "this member has not heard from a leader for a while; try again in a second, or another member"
+_BEHIND: Final = "this member does not keep up with the store; try again in a second, or another member"
 
 
 class Registry:
     """Open it, use it, close it. Everything but `open` and `close` is synchronous and belongs to the loop that opened it."""
 
-    def __init__(self, store: Store, settings: RegistrySettings, clock: Clock, entropy: Entropy, ask: Ask | None = None) -> None:
+    def __init__(
+        self, store: Store, settings: RegistrySettings, clock: Clock, entropy: Entropy, ask: Ask | None = None, *,
+        liveness: LivenessSettings | None = None, opinions: OpinionSettings | None = None,
+    ) -> None:  # fmt: skip
         """`ask` makes a probe, over the network when none is given; it is handed in like the clock, for tests in virtual time."""
         self.settings = settings
         self.home = Home(settings.node, settings.address)
         self.clock = clock
         self.entropy = entropy
-        self.stats = RegistryStats()
-        self.view = View()
         self.ready = False
-        """Whether the view is complete and commands are taken."""
+        """Whether there is a complete view: reads are served, commands are taken."""
+        self._means = means = Means(store, settings, clock, entropy)
+        self.stats = means.stats
         self._store = store
-        self._door = entropy.nonce()
-        self._count = 0
+        self._liveness_settings = liveness or LivenessSettings()
+        self._opinion_settings = opinions or OpinionSettings()
         self._listeners: list[Listener] = []
         self._history = History(Revision(0), settings.history_max_count)
-        self._steady = self._steady_from_now()
-        self._liveness = Liveness(Duration(settings.check_output_hold_ms * MILLISECOND))
-        self._tasks = Tasks()
-        self._leader: Leader | None = None
-        self._leadership: Leadership | None = None
-        self._committer: Committer | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._ticked = Instant(0)
-        self._expected = Instant(0)
-        asking = ask or Asking(settings.lookups_parallel_max_count)
-        self._prober = Prober(settings.probes_parallel_max_count, self._tasks, asking, self._probed)
-        self._sweep: Submission | None = None
+        self._closing = False
         self._failed: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        card = Card(name=settings.member, nonce=entropy.nonce(), level=settings.level, program=__version__, started=clock.wall())
+        self._peers = peers = Peers(means, card, self._present)
+        self._following = following = Following(means, self._folded, self._replaced, self._fail)
+        line = Line(peers, following, card.nonce)
+        self._door = Door(means, card.nonce, line, following)
+        self._probing = Probing(means, ask or Asking(settings.lookups_parallel_max_count), lambda: self.view, self.submit, self._arm)
+        self._beating = Beating(means, line, following, self._door, self._probing, self.submit)
+        self._candidacy = Candidacy(means, following, peers, self, self._fail)
+        self._hearing = Hearing(means, peers, following, self._probing)
+        self._freshness = Freshness(means, following, self._door, self._beating)
+        self._presence = Presence(means)
+        self._ticker = Ticker(means.now, self._deadline, self._tick, settings.lateness_max_ms)
 
     # -- life
 
+    def connect(self, courier: Courier, url: str, secret: str) -> None:
+        """Before `open`: how other members are reached, and where and with what secret they reach this one."""
+        self._peers.courier = courier
+        self._peers.card = replace(self._peers.card, url=url, secret=secret)
+
     async def open(self) -> None:
-        """Attach to the store, load, take the lead, write the opening group. Raises `StoreError`."""
+        """Attach to the store, load, join, and lead or find a leader. Raises `StoreError`."""
         await self._store.open()
-        view = await self._load()
-        leadership = await self._store.campaign(self.settings.member)
-        if await self._store.head() != view.position:
-            view = await self._load()
-        self._leadership = leadership
-        self.view = view
-        self._history = History(view.revision, self.settings.history_max_count)
-        self._leader = Leader(view, self._store.caps, self.settings.group_commands_max_count)
-        self._committer = Committer(
-            self._store, self._leader, leadership, self.clock, self.entropy, self.stats, self._publish, self.settings
-        )  # fmt: skip
-        self._tasks.spawn(self._lead(self._committer), name="committer")
-        self._tasks.spawn(self._stand_down(leadership), name="lead watch")
-        self._steady = self._steady_from_now()
-        self._watch_all()
-        opened: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self._submit(registration_of_itself(self.settings, self.entropy.nonce())).then(opened.set_result)
-        outcome = await opened
-        if outcome.refusal is not None:
-            raise DivergedError(f"the opening group was refused: {outcome.refusal.detail}")
+        await self._following.load()
+        self._require_level()
+        self._means.begin()
+        self._freshness.begin()
+        self._history = History(self.view.revision, self.settings.history_max_count)
+        if self._store.caps.shared:
+            self._guard(self._peers.watch(), "members")
+            self._guard(self._door.carry(), "commands")
+            self._guard(self._beating.carry(), "heartbeats")
+            self._following.start()
+            self._guard(self._presence.stay(self.card), "presence")
+        else:
+            self._peers.present = (self.card,)
+            self._probing.begin(self._peers.present)
+        self._guard(self._candidacy.run(), "candidacy")
+        await self._until_led()
         self.ready = True
-        self._arm()
+        self._ticker.start()
 
-    async def _load(self) -> View:
-        snapshot = await self._store.load()
-        loader = Loader()
-        async for rows in snapshot.batches:
-            loader.add(rows)
-        return loader.finish(snapshot.position)
+    def _guard(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        """Run a part of the member that must not end: an error in it ends the process, which then starts anew."""
 
-    def _watch_all(self) -> None:
-        now, chance = self._now(), self.entropy.chance
-        for node_checks in self.view.node_checks.values():
-            self._liveness.take([CheckChange(None, check) for check in node_checks.values()], now, chance)
-        for space in self.view.spaces.values():
-            for there in space.by_node.values():
-                for placed in there.values():
-                    for check in placed.checks:
-                        self._liveness.watch(None, check, now, chance)
+        async def guarded() -> None:
+            try:
+                await work
+            except asyncio.CancelledError:
+                raise
+            except BaseException as error:
+                self._fail(f"error in the program ({name}): {error!r}")
+                raise
 
-    def _steady_from_now(self) -> SteadyTime:
-        return SteadyTime(Duration(self.settings.lateness_max_ms * MILLISECOND), self.clock.now())
+        return self._means.tasks.spawn(guarded(), name=name)
 
-    async def _lead(self, committer: Committer) -> None:
-        try:
-            await committer.run()
-        except LeadLostError as error:
-            self._fail(f"lead lost: {error}")
-        except asyncio.CancelledError:
-            raise
-        except BaseException as error:
-            self._fail(f"error in the program: {error!r}")
-            raise
+    async def joined(self) -> None:
+        """For `candidacy`: the others can see this member."""
+        if self._store.caps.shared:
+            await self._presence.joined()
 
-    async def _stand_down(self, leadership: Leadership) -> None:
-        await leadership.lost()
-        self._fail("lead lost: the store gave it to another")
+    def _require_level(self) -> None:
+        level = self.view.epoch.level
+        if level > self.settings.level:
+            raise UnavailableError(f"the catalog is at level {level}, this program speaks {self.settings.level}: install a newer Callboard")
+
+    async def _until_led(self) -> None:
+        """Wait until there is a leader, this member or another; a member that joins others serves reads without one after a while."""
+        end = self.clock.now() + self.settings.opening_wait_ms * MILLISECOND
+        while not self._led():
+            if self._failed.done():
+                raise UnavailableError(self._failed.result())
+            if self._store.caps.shared and self.clock.now() >= end:
+                _log.warning("no leader was found; reads are served, commands wait")
+                return
+            await asyncio.sleep(0.01)
+
+    def _led(self) -> bool:
+        if self._door.term is not None:
+            return True
+        leader = self._peers.named(self.view.term.member)
+        return leader is not None and leader.nonce != self.card.nonce and self._beating.fresh_at is not None
 
     def _fail(self, reason: str) -> None:
         self.ready = False
@@ -147,80 +174,158 @@ class Registry:
         return await asyncio.shield(self._failed)
 
     async def close(self) -> None:
-        """Finish what was submitted, give up the lead, let go of the store."""
+        """Finish what was submitted, give the lead to another, leave, let go of the store."""
+        self._closing = True
         self.ready = False
-        if self._timer is not None:
-            self._timer.cancel()
-        if self._committer is not None and not self._failed.done():
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._committer.quiet(), timeout=2.0)
-        await self._tasks.close()
-        if self._leadership is not None:
-            await self._leadership.resign()
+        self._ticker.stop()
+        term = self._door.term
+        if term is not None:
+            term.open = False
+            await term.resign(self.settings.catch_up_ms)
+        self._hearing.end()
+        self._following.close()
+        await self._means.tasks.close()
+        await self._presence.leave()
+        self._door.close()
+        self._beating.close()
+        await self._peers.close()
         await self._store.close()
+
+    # -- the lead
+
+    def term(self, leadership: Leadership, floor: Revision) -> Term:
+        """For `candidacy`: a term to begin."""
+        return Term(
+            self._means, leadership, self._following, self._liveness_settings, floor, publish=self._publish, given_up=self._given_up,
+            opinions=partial(SecondOpinions, self._means, self._opinion_settings, self._peers, self._probing, lambda: self.view),
+        )  # fmt: skip
+
+    def lead(self, term: Term) -> None:
+        """For `candidacy`: the term has begun."""
+        self._hearing.lead(term)
+        term.see(self._peers.present, self.card.nonce)
+        self._door.lead(term)
+        self._arm()
+
+    def follow(self, reason: str) -> None:
+        """For `candidacy`: the term is over."""
+        self.stats.stepped_down += 1
+        self._hearing.end()
+        self._beating.begin()
+
+    def _given_up(self, left: GivenUp) -> None:
+        if self._store.caps.shared and not self._closing:
+            self._beating.begin()
+            self._hearing.end()
+            self._door.given_up(left, self.view.term.number)
+        else:
+            self._door.term = None
+            self.ready = False  # who tries again at once is not left waiting: nobody will lead in this process
+            left.refuse()
+
+    @property
+    def probing_count(self) -> int:
+        """How many checks this member probes."""
+        return self._probing.share_count
+
+    @property
+    def leading(self) -> bool:
+        """Whether this member leads."""
+        return self._door.term is not None
+
+    @property
+    def card(self) -> Card:
+        """What this member says of itself."""
+        return self._peers.card
+
+    @property
+    def members(self) -> tuple[Card, ...]:
+        """Everyone who is present."""
+        return self._peers.present
+
+    def _present(self) -> None:
+        """Others have come or gone."""
+        self._probing.deal(self._peers.present, self.card.nonce)
+        if self._door.term is not None:
+            self._door.term.see(self._peers.present, self.card.nonce)
+        self._arm()
+
+    def _present_surely(self) -> bool:
+        """Whether the others count this member: what it probes is another's otherwise."""
+        return not self._store.caps.shared or self._presence.confirmed()
+
+    def hear(self, message: bytes) -> Promise[bytes]:
+        """A message of another member, and what to answer. Raises `MessageError`."""
+        return self._hearing.hear(message)
+
+    def contact(self) -> Contact:
+        """How new this member's answers are."""
+        return self._freshness.contact()
+
+    @property
+    def behind(self) -> bool:
+        """Whether a caller was told of a revision that this member's view does not show."""
+        return self._freshness.behind
+
+    async def load(self) -> Snapshot:
+        """Every durable row at one position, for backups. Raises `StoreError`."""
+        return await self._store.load()
+
+    def health(self) -> Health:
+        """How the engine is."""
+        return self._store.health()
+
+    def fresh(self) -> Promise[Refusal | None]:
+        """For a consistent read: None once the view shows everything that was acknowledged before this call."""
+        return self._freshness.fresh()
+
+    def reached(self, revision: Revision) -> Promise[bool]:
+        """For a reader that has seen `revision` elsewhere: whether the view shows it, after a wait where the store has it already."""
+        return self._freshness.reached(revision)
 
     # -- writing
 
     def submit(self, command: cmd.Command) -> Submission:
-        """Plan a command; its outcome is released when it is durable and this member's view has it."""
+        """Bring a command to the leader; its outcome is released when it is durable and this member's view has it."""
         if not self.ready:
             return self._refused(command, "unavailable", "the registry is not ready; try again in a second")
-        return self._submit(command)
-
-    def _submit(self, command: cmd.Command) -> Submission:
-        leader, committer = self._leader, self._committer
-        if leader is None or committer is None or leader.lost:
-            return self._refused(command, "unavailable", "the registry is not open")
-        if leader.pending_count >= self.settings.commands_pending_max_count:
-            waiting = f"{leader.pending_count} commands wait for the store (commands_pending_max_count); try again in a second"
-            return self._refused(command, "overloaded", waiting)
-        submission = Submission(self._next_id(), command)
-        self.stats.commands += 1
-        outcome = leader.take(submission, self.clock.wall())
-        if outcome.refusal is not None:
-            self.stats.commands_refused += 1
-        else:
-            self._heard(command, outcome.node)
-        committer.wake()
-        return submission
+        term = self._door.term
+        if term is None and self._freshness.out_of_touch:
+            return self._refused(command, "unavailable", _OUT_OF_TOUCH)
+        if term is None and self.behind:
+            return self._refused(command, "unavailable", _BEHIND)
+        if term is None:
+            for key in signs_of_life(command, self.view):
+                self._beating.hear(key, None)
+        return self._door.submit(command)
 
     def _refused(self, command: cmd.Command, reason: RefusalReason, detail: str) -> Submission:
-        self.stats.commands_refused += 1
-        submission = Submission(self._next_id(), command)
-        submission.release(refusal_outcome(submission, reason, detail))
-        return submission
+        return self._door.refused(command, reason, detail)
 
-    def _next_id(self) -> CommandId:
-        self._count += 1
-        return CommandId(self._door, self._count)
-
-    def _heard(self, command: cmd.Command, node: str) -> None:
-        """A registration or report is a sign of life: its deadlines start again now, before anything else can be planned."""
-        now = self._now()
-        if isinstance(command, cmd.ReportCheck):
-            if command.status is not Status.CRITICAL:
-                self._liveness.beat((command.target.namespace, node, command.target.id), now)
-        elif isinstance(command, cmd.RegisterCheck):
-            self._liveness.beat((command.instance.namespace if command.instance is not None else PUBLIC, node, command.check.id), now)
-        elif isinstance(command, cmd.Register):
-            for attached in command.checks:
-                self._liveness.beat((command.namespace if attached.instance else PUBLIC, node, attached.check.id), now)
-            placed = self.view.placed(command.namespace, node, command.instance.id) if command.instance is not None else None
-            for check in placed.checks if placed is not None else ():
-                self._liveness.signed_in((check.namespace, node, check.id), now)
-
-    def beat(self, namespace: str, node: str, check: str, status: Status, output: str) -> bool:
+    def beat(self, namespace: str, node: str, check: str, status: Status, output: str) -> bool | Submission:
         """A heartbeat that changes nothing but a deadline; False when it is more than that (unknown, a turn, a new output): submit it then.
 
-        `node` in lower case. Acknowledged only while nothing planned is to change the check.
+        `node` in lower case. True: acknowledged. A submission, where another member leads: acknowledged when its outcome is no refusal.
         """
         known = self.view.check(namespace, node, check) if self.ready else None
         if known is None or known.status is not status or status is Status.CRITICAL or known.output != output:
             return False
-        if not isinstance(known.definition, TtlCheck) or self._changing((namespace, node, check)):
+        if not isinstance(known.definition, TtlCheck):
             return False
-        self.stats.beats += 1
-        return self._liveness.beat((namespace, node, check), self._now())
+        term, key = self._door.term, (namespace, node, check)
+        if term is not None and term.open:
+            if not term.beat(key, self._means.now()):
+                return False
+            if term.confirmed():
+                return True
+        if not self._store.caps.shared:
+            return False
+        report = cmd.ReportCheck(target=cmd.Target(node, check, namespace), status=status, output=output)
+        if self._freshness.out_of_touch:
+            return self._refused(report, "unavailable", _OUT_OF_TOUCH)
+        submission = self._door.named(report)
+        self._beating.hear(key, submission)
+        return submission
 
     # -- being told
 
@@ -234,9 +339,30 @@ class Registry:
         return self._history.after(revision)
 
     @property
+    def view(self) -> View:
+        """The picture of the catalog as it is now; ask again after every wait, for it may have been replaced."""
+        return self._following.view
+
+    @property
     def revision(self) -> Revision:
         """Of the last group in the view."""
         return self.view.revision
+
+    def _folded(self, group: Group, changes: Changes) -> None:
+        """A group of another leader is in the view."""
+        term = self.view.term.number
+        self._publish(changes)
+        self._door.folded(group)
+        self._door.opened(term)
+        if self.view.epoch.level > self.settings.level:
+            self._fail(f"the catalog was raised to level {self.view.epoch.level}, this program speaks {self.settings.level}")
+
+    def _replaced(self, changes: Changes) -> None:
+        """The view was loaded anew: every watcher that was in the middle must begin again, everyone who waits is woken by what differs."""
+        self._history = History(self.view.revision, self.settings.history_max_count)
+        self._door.lost_track()
+        self._publish(changes)
+        self._door.opened(self.view.term.number)
 
     def _publish(self, changes: Changes) -> None:
         self._history.add(changes)
@@ -244,89 +370,29 @@ class Registry:
             self.stats.turns += sum(
                 1 for c in changes.checks if c.before is not None and c.after is not None and c.before.status is not c.after.status
             )
-            self._liveness.take(changes.checks, self._now(), self.entropy.chance)
+            self._probing.take(changes.checks)
         for listener in list(self._listeners):
             listener(changes)
         self._arm()
 
     # -- time
 
-    def _now(self) -> Instant:
-        return self._steady.observe(self.clock.now())
-
     def _arm(self) -> None:
-        """One timer, at the earliest deadline, and never later than the lateness bound after the last one, however often it is set anew:
-        so a pause is noticed, and what is done now and then is done while groups land all the time."""
-        if not self.ready:
-            return
-        now = self._now()
-        wait = max(0, self._ticked + self.settings.lateness_max_ms * MILLISECOND - now)
-        deadline = self._liveness.deadline(probing=self._prober.room > 0)
-        if deadline is not None:
-            wait = min(wait, max(0, deadline - now))
-        if self._timer is not None:
-            self._timer.cancel()
-        wait_ms = -(-wait // MILLISECOND)  # rounded up: loops round to milliseconds, and coming early would be coming in vain
-        self._expected = Instant(now + wait_ms * MILLISECOND)
-        self._timer = asyncio.get_running_loop().call_later(wait_ms / 1_000, self._tick)
+        self._ticker.arm()
 
-    def _tick(self, *, gave_way: bool = False) -> None:
-        if not self.ready:
-            return
-        now = self._now()
-        if now > self._expected + TICK and not gave_way:
-            # The loop was held up, and some loops run timers first. What came in meanwhile may be a sign of life: let it be read.
-            self._timer = asyncio.get_running_loop().call_later(0.001, partial(self._tick, gave_way=True))
-            return
-        self._ticked = now
-        self.stats.pauses = self._steady.gaps
-        due = self._liveness.due(now, self.settings.expiries_max_count, self._prober.room)
-        for key in due.expired:
-            self._expire(key, now)
-        for key in due.reaped:
-            self._reap(key, now)
-        for key in due.probes:
-            self._probe(key, now)
-        self._sweep_floors()
-        self._arm()
+    def _deadline(self) -> Instant | None:
+        term = self._door.term
+        times = [self._probing.deadline() if self._present_surely() else None, term.deadline() if term is not None else None]
+        return min((time for time in times if time is not None), default=None)
 
-    def _sweep_floors(self) -> None:
-        """Sweep when there are too many, one sweep at a time and none larger than half a group."""
-        count = len(self.view.floors)
-        if count > self.settings.floors_max_count and (self._sweep is None or self._sweep.outcome is not None):
-            surplus = min(count - self.settings.floors_max_count // 2, max(1, self._store.caps.group_rows // 2))
-            self._sweep = self._submit(cmd.SweepFloors(count - surplus))
-
-    def _expire(self, key: CheckKey, now: Instant) -> None:
-        check = self.view.check(*key)
-        if check is not None:
-            command = self._liveness.expiry(check, now)
-            if not self._changing(key):
-                self.stats.expiries += 1
-                self._submit(command)
-
-    def _reap(self, key: CheckKey, now: Instant) -> None:
-        check = self.view.check(*key)
-        if check is not None:
-            command = self._liveness.reap(check, now)
-            if not self._changing(key):
-                self.stats.reaps += 1
-                self._submit(command)
-
-    def _changing(self, key: CheckKey) -> bool:
-        """Whether a planned command is to change a check. It may be a sign of life that waits for the store: nothing is decided before."""
-        return self._leader is not None and self._leader.planned(check_key(*key))
-
-    def _probe(self, key: CheckKey, now: Instant) -> None:
-        check = self.view.check(*key)
-        if check is not None:
-            self.stats.probes += 1
-            self._prober.start(check, now)
-
-    def _probed(self, key: CheckKey, probe: Probe, result: ProbeResult | None) -> None:
-        check = self.view.check(*key)
-        if check is not None and self.ready:
-            command = self._liveness.probed(check, probe.definition, probe.nonce, result, probe.started, self._now())
-            if command is not None:
-                self._submit(command)
-            self._arm()
+    def _tick(self, now: Instant) -> None:
+        self.stats.pauses = self._means.steady.gaps
+        try:
+            if self._present_surely():
+                self._probing.tick(now, self.settings.expiries_max_count)
+            if self._door.term is not None:
+                self._door.term.tick(now)
+                self._candidacy.judge(now)
+        except Exception as error:
+            self._fail(f"error in the program (deadlines): {error!r}")
+            raise

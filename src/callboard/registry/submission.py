@@ -25,7 +25,9 @@ class Submission:
             self._callback = callback
 
     def release(self, outcome: Outcome) -> None:
-        """Tell the outcome."""
+        """Tell the outcome. The first one counts: the feed and the leader may both tell it."""
+        if self.outcome is not None:
+            return
         self.outcome = outcome
         callback, self._callback = self._callback, None
         if callback is not None:

@@ -79,7 +79,9 @@ class Server:
         registry = self.settings.room(
             "registry", member=self.member, node=server.node, address=server.advertise, datacenter=server.datacenter
         )  # fmt: skip
-        return Registry(self._store, registry, SystemClock(), SystemEntropy())
+        return Registry(
+            self._store, registry, SystemClock(), SystemEntropy(), liveness=self._room("liveness"), opinions=self._room("opinions")
+        )  # fmt: skip
 
     def _make_frontends(self, dns: Address) -> dict[str, Frontend]:
         fixed: dict[str, dict[str, object]] = {"dns": {"host": dns.host, "port": dns.port, "domain": self.settings.server.dns_domain}}
@@ -103,8 +105,8 @@ class Server:
             self.rooms["store"] = stats
 
     def gauges(self) -> dict[str, float]:
-        """The size of the catalog now."""
-        view = self.registry.view
+        """The size of the catalog now, and how this server stands among the members."""
+        view, contact = self.registry.view, self.registry.contact()
         spaces = view.spaces.values()
         return {
             "revision": view.revision,
@@ -114,6 +116,10 @@ class Server:
             "instances": sum(len(there) for space in spaces for there in space.by_node.values()),
             "checks": sum(len(holders) for space in spaces for holders in space.holders.values()),
             "floors": len(view.floors),
+            "leading": self.registry.leading,
+            "leader_known": contact.known,
+            "members_count": len(self.registry.members),
+            "view_age_ms": contact.age_ms,
         }
 
     def _changed(self, changes: Changes) -> None:
@@ -121,7 +127,8 @@ class Server:
 
     async def start(self) -> Ready:
         """Listen, then load: before the view is there every door says so. Raises `StoreError`, `OSError`, `InvalidError`."""
-        http = [f"http://{Address(*bound)}" for address in self.addresses for bound in await self.http.start(address.host, address.port)]
+        bound = [Address(*there) for address in self.addresses for there in await self.http.start(address.host, address.port)]
+        self._tell_where(bound)
         dns: list[str] = []
         for frontend in self._frontends.values():
             if frontend.listener is not None:
@@ -136,7 +143,15 @@ class Server:
         gc.collect()
         gc.freeze()
         gc.set_threshold(GC_THRESHOLD)
+        http = [f"http://{address}" for address in bound]
         return Ready(ready=True, http=http, dns=dns[0] if dns else "", member=self.member, pid=os.getpid())
+
+    def _tell_where(self, bound: list[Address]) -> None:
+        """Tell the frontends where other members reach this server; only now is it known which port 0 has become."""
+        url = f"http://{Address(self.settings.server.advertise, bound[0].port)}" if bound else ""
+        for frontend in self._frontends.values():
+            if frontend.listening is not None:
+                frontend.listening(url)
 
     async def stop(self) -> None:
         """Finish what is under way, then let go of everything; what does not let go in time is left behind, for the process ends."""

@@ -11,26 +11,35 @@ from typing import Any, Final, Literal, NamedTuple
 import msgspec
 from msgspec import Struct
 
+from callboard.core.liveness import LivenessSettings
+from callboard.core.opinions import OpinionSettings
 from callboard.model.errors import InvalidError
 from callboard.net.http.settings import HttpSettings
 from callboard.registry.settings import RegistrySettings
 from callboard.server.frontends import FRONTENDS
+from callboard.store.etcd.settings import EtcdSettings
 from callboard.store.memory.settings import MemorySettings
 from callboard.store.sqlite.settings import SqliteSettings
 
 PREFIX: Final = "CALLBOARD_"
-NOT_SETTINGS: Final = frozenset(f"{PREFIX}{name}" for name in ("URL", "TOKEN", "NAMESPACE", "ZONE", "SNAPSHOTS", "SERVICE", "INSTANCE_ID"))
-"""Environment of the SDK, of the commands, and of what `callboard run` starts; not of the server."""
+NOT_SETTINGS: Final = frozenset(
+    f"{PREFIX}{name}" for name in ("URL", "TOKEN", "NAMESPACE", "ZONE", "SNAPSHOTS", "SERVICE", "INSTANCE_ID", "ETCD")
+)
+"""Environment of the SDK, of the commands, and of what `callboard run` starts, and of tests; not of the server."""
 ROOMS: Final[dict[str, type[Struct]]] = {
     "registry": RegistrySettings,
+    "liveness": LivenessSettings,
+    "opinions": OpinionSettings,
     "http": HttpSettings,
     "memory": MemorySettings,
     "sqlite": SqliteSettings,
+    "etcd": EtcdSettings,
     **{plugin.name: plugin.settings for plugin in FRONTENDS},
 }
 FIXED: Final[dict[str, frozenset[str]]] = {
     "registry": frozenset({"member", "node", "address", "datacenter"}),
     "sqlite": frozenset({"path"}),
+    "etcd": frozenset({"endpoints", "prefix"}),
     "dns": frozenset({"host", "port", "domain"}),
 }
 """Fields of rooms that follow from flags and cannot be set below `tune`."""
@@ -44,7 +53,7 @@ class ServerSettings(Struct, frozen=True, kw_only=True):
     dns: str = "127.0.0.1:8600"
     """Address of DNS, UDP and TCP; empty for none."""
     store: str = ""
-    """`memory:` or `sqlite:///PATH`; empty for SQLite in the data directory."""
+    """`memory:`, `sqlite:///PATH` or `etcd://HOST:PORT[,HOST:PORT]/PREFIX`; empty for SQLite in the data directory."""
     data: str = "./callboard-data"
     """Data directory; one server at a time uses it."""
     dev: bool = False

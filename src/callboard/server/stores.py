@@ -4,9 +4,10 @@ from collections.abc import Callable
 from typing import Final
 
 from callboard.model.errors import InvalidError
-from callboard.registry.clock import SystemClock
+from callboard.registry.clock import SystemClock, SystemEntropy
 from callboard.server.settings import ServerSettings, Settings
 from callboard.store.contract import Store
+from callboard.store.etcd.url import parse_url
 from callboard.store.memory.engine import MemoryEngine
 from callboard.store.memory.store import MemoryStore
 from callboard.store.sqlite.store import SqliteStore
@@ -20,9 +21,20 @@ def _sqlite(rest: str, settings: Settings) -> Store:
     return SqliteStore(settings.room("sqlite", path=rest.removeprefix("///")), SystemClock().wall)
 
 
+def _etcd(rest: str, settings: Settings) -> Store:
+    endpoints, prefix = parse_url(rest)
+    limits = settings.room("etcd", endpoints=endpoints, prefix=prefix)
+    try:
+        from callboard.store.etcd.store import EtcdStore  # noqa: PLC0415  # only who uses etcd needs the packages of its extra
+    except ImportError as error:
+        raise InvalidError("store", f"etcd needs a package that is not installed ({error}); pip install 'callboard[etcd]'") from error
+    return EtcdStore(limits, SystemClock().now, SystemEntropy().nonce)
+
+
 STORES: Final[dict[str, Callable[[str, Settings], Store]]] = {
     "memory": _memory,
     "sqlite": _sqlite,
+    "etcd": _etcd,
 }
 
 
@@ -36,5 +48,5 @@ def make_store(settings: Settings) -> Store:
     scheme, _, rest = store_url(settings.server).partition(":")
     make = STORES.get(scheme)
     if make is None:
-        raise InvalidError("store", f"{scheme!r} stores are not built yet; use memory: or sqlite:///PATH")
+        raise InvalidError("store", f"{scheme!r} stores are not built yet; use memory:, sqlite:///PATH or etcd://HOST:PORT/PREFIX")
     return make(rest, settings)

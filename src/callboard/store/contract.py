@@ -14,7 +14,9 @@ Guarantees
     Durable     a group whose `commit` returned is there after a crash of the process or of the machine (`Caps.durable`).
     Fenced      a group of a deposed leader, or one whose `after` is not meta/head, never lands.
     Head        `head` answers a position at or after every group acknowledged before the call.
-    Lease       at most one confirmed leadership at a time.
+    Lease       at most one confirmed leadership at a time, and at most one confirmed membership of a name.
+    Told        where `Caps.shared`, `follow` yields each group with the outcomes it was committed with.
+    Present     `members` tells who is present: everyone who joined, until it leaves or its lease ends.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -22,6 +24,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from callboard.model.errors import CompactedError, DivergedError, InvalidError, TooLargeError
+from callboard.model.members import Card
 from callboard.model.rows import META_HEAD, REVISION_LIMIT, Group, Key, Position, Row
 from callboard.model.time import Instant
 
@@ -32,8 +35,24 @@ class Caps:
 
     value_bytes: int
     group_rows: int
+    """Rows of a group that goes in one transaction. Larger ones are carried in parts, which costs several."""
     group_bytes: int
     durable: bool
+    shared: bool = False
+    """Several members, each a process of its own, may use the engine at once."""
+    parts_rows: int = 0
+    """Rows of a group at all, in parts where that is needed; 0 where no group is carried in parts."""
+    parts_bytes: int = 0
+
+    @property
+    def rows_limit(self) -> int:
+        """Rows of the largest group."""
+        return max(self.group_rows, self.parts_rows)
+
+    @property
+    def bytes_limit(self) -> int:
+        """Bytes of the largest group."""
+        return max(self.group_bytes, self.parts_bytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +80,35 @@ class Leadership(Protocol):
     async def resign(self) -> None:
         """Give it up; later commits by it raise `DeposedError`."""
         ...
+
+
+class Membership(Protocol):
+    """The presence of one member: others see its card as long as this lasts."""
+
+    def confirmed_until(self) -> Instant | None:
+        """The moment up to which it is surely present; None when only this process ends it; 0 once it is over."""
+        ...
+
+    async def lost(self) -> None:
+        """Return when it is over."""
+        ...
+
+    async def leave(self) -> None:
+        """End it; the others are told."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How the engine is, as this store last saw it; for people and metrics, never for decisions."""
+
+    reachable: bool
+    detail: str = ""
+    """What is wrong, in a sentence; empty when nothing is."""
+    version: str = ""
+    size_bytes: int = 0
+    size_max_bytes: int = 0
+    """Where the engine has a quota; else 0."""
 
 
 class Store(Protocol):
@@ -104,19 +152,32 @@ class Store(Protocol):
         """Let go of everything; open iterators end."""
         ...
 
+    async def join(self, card: Card) -> Membership:
+        """Lease, Present. Raises `LockedError` when another present member has this name, `UnavailableError`."""
+        ...
+
+    def members(self) -> AsyncIterator[tuple[Card, ...]]:
+        """Present: who is there now, by name, at once and after each change; changes in between may be told together. Goes on over
+        engine failures; ends with `close`."""
+        ...
+
+    def health(self) -> Health:
+        """How the engine is."""
+        ...
+
 
 def judge_limits(rows: Mapping[Key, Row | None], caps: Caps) -> None:
     """Are these rows small enough for one group? Pure, so that a leader can ask for one command alone. Raises `TooLargeError`."""
-    if len(rows) > caps.group_rows:
-        raise TooLargeError(f"{len(rows)} rows in one group, the store takes {caps.group_rows}")
+    if len(rows) > caps.rows_limit:
+        raise TooLargeError(f"{len(rows)} rows in one group, the store takes {caps.rows_limit}")
     total = 0
     for key, row in rows.items():
         size = len(row.value) if row is not None else 0
         if size > caps.value_bytes:
             raise TooLargeError(f"the value of {key} has {size} bytes, the store takes {caps.value_bytes}")
         total += len(key) + size
-    if total > caps.group_bytes:
-        raise TooLargeError(f"{total} bytes in one group, the store takes {caps.group_bytes}")
+    if total > caps.bytes_limit:
+        raise TooLargeError(f"{total} bytes in one group, the store takes {caps.bytes_limit}")
 
 
 def judge_group(group: Group, caps: Caps) -> None:

@@ -6,11 +6,13 @@ It wraps a real store, so what it claims about a group is true of the store belo
 import asyncio
 import random
 from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import replace
 from enum import Enum
 
 from callboard.model.errors import DeposedError, FullError, IndeterminateError, StoreError, UnavailableError
+from callboard.model.members import Card
 from callboard.model.rows import CommandId, Group, Position
-from callboard.store.contract import Caps, Leadership, Snapshot, Store
+from callboard.store.contract import Caps, Health, Leadership, Membership, Snapshot, Store
 
 
 class Fault(Enum):
@@ -33,8 +35,10 @@ class Fault(Enum):
 class FaultyStore:
     """`choose` is asked before each commit what is to happen to it."""
 
-    def __init__(self, store: Store, choose: Callable[[], Fault], slow_s: float = 3.0) -> None:
+    def __init__(self, store: Store, choose: Callable[[], Fault], slow_s: float = 3.0, *, shared: bool = False) -> None:
+        """`shared` False: its one member leads by a lock of its process, as on SQLite."""
         self._store = store
+        self._shared = shared
         self.choose = choose
         self._slow_s = slow_s
         self._late: tuple[Group, Leadership] | None = None
@@ -46,7 +50,7 @@ class FaultyStore:
     @property
     def caps(self) -> Caps:
         """Of the store below."""
-        return self._store.caps
+        return replace(self._store.caps, shared=self._shared)
 
     async def open(self) -> None:
         """No fault."""
@@ -73,6 +77,18 @@ class FaultyStore:
     async def close(self) -> None:
         """No fault."""
         await self._store.close()
+
+    async def join(self, card: Card) -> Membership:
+        """No fault."""
+        return await self._store.join(card)
+
+    def members(self) -> AsyncIterator[tuple[Card, ...]]:
+        """No fault."""
+        return self._store.members()
+
+    def health(self) -> Health:
+        """Of the store below."""
+        return self._store.health()
 
     async def commit(self, group: Group, by: Leadership) -> Position:
         """Whatever was chosen."""

@@ -51,17 +51,20 @@ class NativeHarness(Harness):
         Sample("GET", "/api/v1/resolve/web?tag=blue&passing_only=true&limit=3"),
         Sample("GET", "/api/v1/resolve/web?version=%5E2.1&prefer=latest&fallback=1.x&label=zone%3Da&zone=a"),
         Sample("GET", "/api/v1/resolve/web"),
+        Sample("GET", "/api/v1/nodes?consistency=consistent"),
         Sample("GET", "/api/v1/nodes"),
         Sample("GET", "/api/v1/digest?service=web&service=db&after=0"),
         Sample("GET", "/api/v1/digest"),
         Sample("GET", "/api/v1/status"),
+        Sample("GET", "/api/v1/members"),
+        Sample("GET", "/api/v1/backup"),
         Sample("GET", "/api/v1/watch?service=web", headers={"last-event-id": "1"}),
         Sample("GET", "/api/v1/watch"),
         Sample("DELETE", "/api/v1/instances/web-1"),
         Sample("GET", "/health"),
         Sample("GET", "/ready"),
     )  # fmt: skip
-    before_ready = frozenset({"/api/v1/status", "/health", "/ready"})
+    before_ready = frozenset({"/api/v1/status", "/api/v1/members", "/health", "/ready"})
 
     def register(self, door: Door, example: Example) -> None:
         """PUT /api/v1/instances, with a TTL check."""

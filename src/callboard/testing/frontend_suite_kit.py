@@ -19,7 +19,7 @@ from callboard.model.errors import CallboardError
 from callboard.model.instance import NodeSpec
 from callboard.model.names import PUBLIC
 from callboard.model.rows import Outcome
-from callboard.net.http.message import Answer, Later, Read, Reply, Stream
+from callboard.net.http.message import After, Answer, Later, Read, Reply, Stream
 from callboard.net.http.routing import Missing, Router
 from callboard.registry.registry import Registry
 from callboard.registry.settings import RegistrySettings
@@ -208,6 +208,8 @@ class Door:
             return reply.render().answer
         if isinstance(reply, Later):
             return self.world.run(_outcome(reply))
+        if isinstance(reply, After):
+            return self._settle(self.world.run(_known(reply)))
         if isinstance(reply, Stream):
             return Answer(200, self.world.run(_first(reply)), reply.content_type, reply.headers)
         return reply
@@ -217,6 +219,12 @@ async def _outcome(later: Later) -> Answer:
     known: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
     later.pending.then(known.set_result)
     return await known
+
+
+async def _known(after: After[Any]) -> Reply:
+    known: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    after.pending.then(known.set_result)
+    return after.then(await known)
 
 
 async def _first(stream: Stream) -> bytes:

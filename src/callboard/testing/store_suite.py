@@ -14,6 +14,8 @@ from typing import Final, NamedTuple
 
 from callboard.testing import store_suite_commit as commit
 from callboard.testing import store_suite_feed as feed
+from callboard.testing import store_suite_members as members
+from callboard.testing import store_suite_parts as parts
 from callboard.testing.store_suite_kit import Harness
 
 
@@ -38,9 +40,17 @@ CASES: Final = (
     Case("Unique", feed.a_group_sent_again_lands_once),
     Case("Atomic", feed.a_group_is_followed_whole),
     Case("Atomic", feed.a_group_is_loaded_whole),
+    Case("Atomic", parts.a_larger_group_is_followed_whole),
+    Case("Atomic", parts.a_larger_group_is_loaded_whole),
+    Case("Unique", parts.a_larger_group_sent_again_lands_once),
     Case("Reliable", feed.every_group_is_followed_from_every_position),
     Case("Reliable", feed.a_slow_follower_misses_nothing),
     Case("Reliable", feed.groups_without_rows_are_not_followed),
+    Case("Reliable", members.every_member_follows_the_same_groups),
+    Case("Reliable", members.a_waiting_member_is_woken),
+    Case("Reliable", members.a_member_that_closes_leaves_the_others_alone),
+    Case("Told", members.outcomes_are_followed),
+    Case("Told", members.every_member_is_told_the_outcomes),
     Case("OneHistory", feed.a_position_of_another_history_diverges),
     Case("OneHistory", feed.a_position_no_longer_kept_is_compacted),
     Case("OneHistory", feed.an_overtaken_follower_is_told),
@@ -49,6 +59,7 @@ CASES: Final = (
     Case("Snapshot", feed.a_load_is_one_position),
     Case("Snapshot", feed.load_then_follow_has_no_gap_and_no_repeat),
     Case("Snapshot", feed.a_load_has_every_row_but_meta_head),
+    Case("Snapshot", members.a_member_that_comes_later_has_everything),
     Case("Durable", commit.an_acknowledged_group_survives_a_kill),
     Case("Durable", commit.a_closed_store_opens_as_it_was),
     Case("Fenced", commit.a_group_that_does_not_follow_meta_head_is_refused),
@@ -56,15 +67,27 @@ CASES: Final = (
     Case("Fenced", commit.a_leader_that_resigned_is_refused),
     Case("Fenced", commit.a_late_group_does_not_land_under_the_next_leader),
     Case("Fenced", commit.a_deposed_member_is_refused),
+    Case("Fenced", members.a_deposed_leaders_late_group_never_lands),
+    Case("Fenced", parts.a_larger_group_is_fenced),
+    Case("Fenced", parts.a_deposed_leaders_larger_group_is_whole_or_nowhere),
     Case("Head", commit.head_is_at_or_after_every_acknowledged_group),
     Case("Head", commit.head_is_the_same_for_every_member),
     Case("Lease", commit.one_leads_at_a_time),
     Case("Lease", commit.one_member_leads_at_a_time),
     Case("Lease", commit.a_closed_store_leads_no_more),
+    Case("Lease", members.a_deposed_leader_is_told),
+    Case("Lease", members.one_name_is_present_once),
+    Case("Lease", members.who_joins_again_is_present_once),
+    Case("Present", members.who_joins_is_seen_until_it_leaves),
+    Case("Present", members.presence_is_no_row),
+    Case("Present", members.every_member_sees_everyone),
+    Case("Present", members.who_leaves_is_missed_by_everyone),
+    Case("Present", members.who_is_expelled_is_told_and_missed),
     Case("Limits", commit.what_is_too_large_is_refused_whole),
     Case("Limits", commit.a_full_engine_takes_removals),
     Case("Limits", commit.a_malformed_group_is_refused),
     Case("Closed", commit.a_closed_store_answers_nothing),
+    Case("Closed", commit.an_open_store_is_healthy_and_a_closed_one_is_not),
 )
 
 

@@ -8,7 +8,19 @@ from callboard.model.rows import META_HEAD, ORIGIN, REVISION_LIMIT, Group, Key, 
 from callboard.model.time import Instant
 from callboard.net.tasks import spawn
 from callboard.store.contract import Leadership
-from callboard.testing.store_suite_kit import Harness, Scribe, fold, followed, followed_to_the_end, loaded, next_of, refused
+from callboard.testing.store_suite_kit import (
+    Harness,
+    Scribe,
+    card,
+    fold,
+    followed,
+    followed_to_the_end,
+    loaded,
+    next_of,
+    refused,
+    seen,
+    watched_to_the_end,
+)
 
 # --- Durable -----------------------------------------------------------------------------------------------------------------------------
 
@@ -202,13 +214,14 @@ async def what_is_too_large_is_refused_whole(harness: Harness) -> None:
     caps = store.caps
     await scribe.write({"k": b"x" * caps.value_bytes})
     await scribe.write({f"k/{number}": b"" for number in range(caps.group_rows)})
-    parts = caps.group_bytes // caps.value_bytes + 1
+    await scribe.write({f"k/{number}": b"" for number in range(caps.rows_limit)})
+    values = caps.bytes_limit // caps.value_bytes + 1
     large = [
         scribe.group({"small": b"1", "large": b"x" * (caps.value_bytes + 1)}),
-        scribe.group({f"many/{number}": b"" for number in range(caps.group_rows + 1)}),
+        scribe.group({f"many/{number}": b"" for number in range(caps.rows_limit + 1)}),
     ]
-    if parts <= caps.group_rows:
-        large.append(scribe.group({f"sum/{number}": b"x" * caps.value_bytes for number in range(parts)}))
+    if values <= caps.rows_limit:
+        large.append(scribe.group({f"sum/{number}": b"x" * caps.value_bytes for number in range(values)}))
     await refused(TooLargeError, scribe, large)
     await scribe.write({"small": b"1"})
 
@@ -257,23 +270,50 @@ async def a_malformed_group_is_refused(harness: Harness) -> None:
     await scribe.commit(good)
 
 
-async def a_closed_store_answers_nothing(harness: Harness) -> None:
-    """Open feeds end, waiting campaigns and later calls are refused."""
+async def an_open_store_is_healthy_and_a_closed_one_is_not(harness: Harness) -> None:
+    """For people: what is wrong is said in a sentence."""
     store = await harness.open()
     scribe = await Scribe.elect(store)
     await scribe.write_many(2)
-    feed = store.follow(scribe.head)
-    following = spawn(followed_to_the_end(feed), name="follower")
+    health = store.health()
+    assert health.reachable, health
+    assert not health.detail, health
+    await store.close()
+    health = store.health()
+    assert not health.reachable, health
+    assert health.detail, health
+
+
+async def a_closed_store_answers_nothing(harness: Harness) -> None:
+    """Open feeds end, memberships too; waiting campaigns and later calls are refused."""
+    store = await harness.open()
+    scribe = await Scribe.elect(store)
+    await scribe.write_many(2)
+    membership = await store.join(card("a"))
+    members = store.members()
+    await seen(members, ["a"], harness.patience_s)
+    following = spawn(followed_to_the_end(store.follow(scribe.head)), name="follower")
+    watching = spawn(watched_to_the_end(members), name="watcher")
     campaigning = spawn(store.campaign("again"), name="campaign")
     await asyncio.sleep(0)
     await store.close()
     async with asyncio.timeout(harness.patience_s):
         assert await following == []
-    late = [campaigning, store.head(), store.load(), store.campaign("late"), store.commit(scribe.group({"k": b"1"}), scribe.leadership)]
+        assert not [card.name for cards in await watching for card in cards]
+        await membership.lost()
+    assert membership.confirmed_until() == Instant(0)
+    commit = store.commit(scribe.group({"k": b"1"}), scribe.leadership)
+    late = [campaigning, store.head(), store.load(), store.campaign("late"), commit, store.join(card("late"))]
     results = await asyncio.wait_for(asyncio.gather(*late, return_exceptions=True), harness.patience_s)
     assert all(isinstance(result, UnavailableError) for result in results), results
     try:
         await next_of(store.follow(scribe.head), harness.patience_s)
     except UnavailableError:
+        pass
+    else:
+        raise AssertionError("a closed store can be followed")
+    try:
+        await asyncio.wait_for(anext(store.members()), harness.patience_s)
+    except UnavailableError:
         return
-    raise AssertionError("a closed store can be followed")
+    raise AssertionError("a closed store knows members")

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Protocol, Self
 
+from callboard.model.members import Card
 from callboard.model.rows import CommandId, Group, Key, Outcome, Position, Revision, Row
 from callboard.store.contract import Leadership, Store
 
@@ -17,7 +18,8 @@ class Harness(Protocol):
     """One engine under test, empty at first and small: the suite fills it, and outruns its history.
 
     Every engine is opened so that it keeps at least 50 and at most 100 groups of history, 1,000 rows of 100 bytes at least, and is full
-    after at most 2,000 rows of `caps.value_bytes`. Choose `caps` small: values of 1,000 to 10,000 bytes, groups of 100 to 1,000 rows.
+    after at most 2,000 rows of `caps.value_bytes`. Choose `caps` small: values of 1,000 to 10,000 bytes, groups of 100 to 1,000 rows;
+    where groups go in parts, `parts_rows` at most 1,000.
     """
 
     deviations: Mapping[str, str]
@@ -39,6 +41,14 @@ class Harness(Protocol):
 
     async def rewind(self, backup: object) -> None:
         """Put the engine back to `backup`, under the members that have it open."""
+        ...
+
+    async def depose(self) -> None:
+        """Take the lead from whoever has it, in the engine and behind its back, as when its lease ran out. Nobody is asked or told."""
+        ...
+
+    async def expel(self, name: str) -> None:
+        """End the membership of `name` in the same way."""
         ...
 
     async def close(self) -> None:
@@ -154,6 +164,11 @@ async def followed_to_the_end(feed: AsyncIterator[Group]) -> list[Group]:
     return [group async for group in feed]
 
 
+async def watched_to_the_end(members: AsyncIterator[tuple[Card, ...]]) -> list[tuple[Card, ...]]:
+    """What `members` yields until it ends."""
+    return [cards async for cards in members]
+
+
 async def next_of(feed: AsyncIterator[Group], patience_s: float) -> Group:
     """The next group; `TimeoutError` if there is none in time."""
     async with asyncio.timeout(patience_s):
@@ -172,3 +187,22 @@ async def refused(error: type[Exception], scribe: Scribe, groups: Sequence[Group
         raise AssertionError(f"committed what must be refused with {error.__name__}: {group}")
     assert await scribe.store.head() == before
     assert (await loaded(scribe.store))[1] == rows
+
+
+def card(name: str, nonce: str = "") -> Card:
+    """A member's card."""
+    return Card(name=name, nonce=nonce or f"nonce of {name}", url=f"http://127.0.0.1/{name}", secret=f"secret of {name}", program="1")
+
+
+async def seen(members: AsyncIterator[tuple[Card, ...]], names: Sequence[str], patience_s: float) -> tuple[Card, ...]:
+    """What `members` says when it says that exactly `names` are present, in this order; it may tell of others before."""
+    last: tuple[Card, ...] = ()
+    try:
+        async with asyncio.timeout(patience_s):
+            async for cards in members:
+                last = cards
+                if [there.name for there in cards] == list(names):
+                    return cards
+    except TimeoutError:
+        raise AssertionError(f"present were last {[there.name for there in last]}, not {list(names)}") from None
+    raise AssertionError("members() ended")

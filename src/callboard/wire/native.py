@@ -252,8 +252,18 @@ class NodeList(Struct, frozen=True, gc=False):
     revision: int
 
 
+class StoreState(Struct, frozen=True, gc=False, kw_only=True):
+    """The engine under the server, as it last saw it. `detail` says what is wrong; the sizes are 0 where the engine tells none."""
+
+    reachable: bool
+    detail: str
+    version: str
+    size_bytes: int
+    size_max_bytes: int
+
+
 class ServerStatus(Struct, frozen=True, gc=False, kw_only=True):
-    """`GET /api/v1/status`. The counts leave out the servers' own entry."""
+    """`GET /api/v1/status`. The counts leave out the servers' own entry. `leader` is empty when the server knows of none."""
 
     member: str
     node: str
@@ -266,6 +276,34 @@ class ServerStatus(Struct, frozen=True, gc=False, kw_only=True):
     instances: int
     checks: int
     nodes: int
+    leading: bool = False
+    """This server is the leader."""
+    members: int = 1
+    """Servers that are present."""
+    age_ms: int = 0
+    """How old its answers may be; 0 while it is in touch with the leader."""
+    store: StoreState | None = None
+
+
+class MemberState(Struct, frozen=True, gc=False, kw_only=True):
+    """A server that is present."""
+
+    name: str
+    url: str
+    """Where the others reach it."""
+    level: int
+    """The newest form of rows and messages it speaks."""
+    program: str
+    started_ms: int
+    """UTC, since 1970."""
+    leading: bool
+
+
+class MemberList(Struct, frozen=True, gc=False, kw_only=True):
+    """`GET /api/v1/members`; `leader` is empty when the server that answers knows of none."""
+
+    members: tuple[MemberState, ...]
+    leader: str
 
 
 class InstanceEvent(Struct, frozen=True, gc=False):

@@ -26,6 +26,11 @@ def closing(revision: int, history: str, frame: bytes) -> bytes:
     return b"id: %d.%b\n%b" % (revision, history.encode(), frame)
 
 
+def aged(age_ms: int) -> bytes:
+    """Instead of `ALIVE`: what was told so far may be as old as this."""
+    return b": alive, age %d ms\n\n" % age_ms
+
+
 def retry(milliseconds: int) -> bytes:
     """How long a reader waits before it connects again."""
     return b"retry: %d\n\n" % milliseconds

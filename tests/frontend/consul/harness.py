@@ -14,7 +14,7 @@ from callboard.frontend.base import Frontend
 from callboard.frontend.consul.plugin import PLUGIN
 from callboard.frontend.consul.settings import ConsulSettings
 from callboard.model.errors import CallboardError
-from callboard.net.http.message import Answer, Later, Read, Reply, Route
+from callboard.net.http.message import After, Answer, Fields, Later, Read, Reply, Route
 from callboard.net.http.server import HttpServer
 from callboard.net.http.settings import HttpSettings
 from callboard.registry.clock import SystemClock, SystemEntropy
@@ -91,6 +91,10 @@ class Consul:
     async def ask(self, method: str, target: str, body: object = b"", *, peer: str = HERE, headers: Mapping[str, str] | None = None) -> Got:
         """The answer as it is now, without blocking."""
         reply = self.reply(method, target, body, peer=peer, headers=headers)
+        while isinstance(reply, After):
+            told: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+            reply.pending.then(told.set_result)
+            reply = reply.then(await asyncio.wait_for(told, 10))
         if isinstance(reply, Later):
             known: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
             reply.pending.then(known.set_result)
@@ -98,9 +102,10 @@ class Consul:
         if isinstance(reply, Read):
             content = reply.render()
             named = {reply.index_field.decode().lower(): str(content.index)} if reply.index_field else {}
-            return Got(content.answer.status, content.answer.body, named | _headers(content.answer))
+            standing = reply.standing() if reply.standing is not None else ()
+            return Got(content.answer.status, content.answer.body, named | _fields(content.answer.headers) | _fields(standing))
         assert isinstance(reply, Answer)
-        return Got(reply.status, reply.body, _headers(reply))
+        return Got(reply.status, reply.body, _fields(reply.headers))
 
     async def get(self, target: str, *, peer: str = HERE) -> Any:
         """The JSON of a read that must succeed."""
@@ -119,8 +124,8 @@ class Consul:
         return int((await self.ask("GET", target)).headers["x-consul-index"])
 
 
-def _headers(answer: Answer) -> dict[str, str]:
-    return {name.decode().lower(): value.decode() for name, value in answer.headers}
+def _fields(fields: Fields) -> dict[str, str]:
+    return {name.decode().lower(): value.decode() for name, value in fields}
 
 
 @asynccontextmanager

@@ -16,7 +16,8 @@ GROUPS = {
     "resolve": ("/api/v1/resolve",),
     "digest": ("/api/v1/digest",),
     "watch": ("/api/v1/watch",),
-    "status": ("/api/v1/status", "/health", "/ready"),
+    "backup": ("/api/v1/backup",),
+    "status": ("/api/v1/status", "/api/v1/members", "/health", "/ready"),
 }
 
 

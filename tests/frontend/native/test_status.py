@@ -6,7 +6,9 @@ from callboard import __version__
 from callboard.frontend.native.errors import ProblemErrors, refusal_answer
 from callboard.model.errors import FullError, InvalidError
 from callboard.model.rows import Refusal, RefusalReason
+from callboard.net.http.handling import refused
 from callboard.net.http.message import Answer
+from callboard.net.http.settings import HttpStats
 from callboard.testing.frontend_suite_harnesses import NativeHarness
 from callboard.testing.frontend_suite_kit import World
 from tests.frontend.native.conftest import Api
@@ -16,6 +18,8 @@ def test_status_counts_what_is_there_without_the_servers_own_entry(api: Api) -> 
     assert api.ok("GET", "/status") == {
         "member": "member-1", "node": "callboard", "datacenter": "dc1", "version": __version__, "ready": True, "leader": "member-1",
         "revision": api.world.registry.revision, "services": 0, "instances": 0, "checks": 1, "nodes": 1,
+        "leading": True, "members": 1, "age_ms": 0,
+        "store": {"reachable": True, "detail": "", "version": "", "size_bytes": 0, "size_max_bytes": 0},
     }  # fmt: skip
     api.register("web", "10.0.0.9", checks=[{"ttl_ms": 1000}])
     status = api.ok("GET", "/status")
@@ -47,6 +51,12 @@ def test_what_may_be_tried_again_says_when() -> None:
     answer = refusal_answer(Refusal("unavailable"))
     assert answer.headers == ((b"retry-after", b"1"),)
     assert refusal_answer(Refusal("unknown_outcome")).headers == ()
+
+
+def test_what_http_refuses_says_once_when_to_try_again() -> None:
+    for status in (429, 503):
+        answer = refused(ProblemErrors(), status, "too much", HttpStats())
+        assert answer.headers == ((b"retry-after", b"1"),)
 
 
 def test_errors_are_told_apart() -> None:

@@ -11,7 +11,22 @@ from callboard.model.errors import InvalidError
 from callboard.model.rows import Revision
 from callboard.model.time import MILLISECOND, Duration
 from callboard.model.topics import Topic
-from callboard.net.http.message import TEXT, Answer, Content, Handler, Later, Read, Request, Route, Site, Stream
+from callboard.net.http.message import (
+    TEXT,
+    After,
+    Answer,
+    Content,
+    Fields,
+    Handler,
+    Later,
+    Read,
+    Reply,
+    Request,
+    Route,
+    Site,
+    Stream,
+    after,
+)
 from callboard.net.http.server import HttpServer
 from callboard.net.http.settings import HttpSettings, HttpStats
 
@@ -47,6 +62,24 @@ class Outcome:
             self.callback(answer)
 
 
+class Known:
+    """Something that a test makes known, once."""
+
+    def __init__(self) -> None:
+        self.values: list[object] = []
+        self.callbacks: list[Callable[[Any], None]] = []
+
+    def then(self, callback: Callable[[Any], None]) -> None:
+        self.callbacks.append(callback)
+        for value in self.values:
+            callback(value)
+
+    def tell(self, value: object) -> None:
+        self.values.append(value)
+        for callback in self.callbacks:
+            callback(value)
+
+
 class FakeErrors:
     def unknown_path(self, request: Request) -> Answer:
         return Answer(404, b"no " + request.path.encode(), TEXT)
@@ -68,6 +101,8 @@ class World:
         self.revision = 5
         self.texts: dict[str, tuple[str, int]] = {}
         self.outcomes: dict[str, Outcome] = {}
+        self.known: dict[str, Known] = {}
+        self.standing: Fields = ((b"x-standing", b"well"),)
         self.calls = 0
         self.renders = 0
         self.closed_streams = 0
@@ -88,6 +123,10 @@ class World:
         """A durable change."""
         self.touch(name, text)
         self.http.changed([topic(name)])
+
+    def tick(self) -> None:
+        """The server notices that a second has passed."""
+        self.http._hub.tick(0.0)  # noqa: SLF001  # else a test would wait for it, a second each
 
     def touch(self, name: str, text: str) -> None:
         self.revision += 1
@@ -120,6 +159,33 @@ class World:
 
     def later(self, request: Request) -> Later:
         return Later(self.outcomes.setdefault(request.rest, Outcome()))
+
+    def after(self, request: Request) -> Reply:
+        """First what the test says: a read, an answer, another wait, or an error; then that."""
+
+        def then(value: object) -> Reply:
+            match value:
+                case "read":
+                    return self.read(request)
+                case "boom":
+                    raise RuntimeError("the secret reason")
+                case "again":
+                    return After(self.known.setdefault("again", Known()), then)
+                case _:
+                    return Answer(200, f"{value}".encode(), TEXT)
+
+        return after(self.known.setdefault(request.rest, Known()), then)
+
+    def standing_read(self, request: Request) -> Read:
+        """A read that tells how the server stands."""
+        self.calls += 1
+        read = self.read(request)
+        return Read("standing " + read.key, read.topics, read.render, b"x-index", read.after, read.wait, standing=lambda: self.standing)
+
+    def asked_read(self, request: Request) -> Read:
+        """A read whose line alone does not lead to it."""
+        read = self.read(request)
+        return Read(read.key, read.topics, read.render, by_line=False)
 
     def done(self, request: Request) -> Later:
         outcome = Outcome()
@@ -156,16 +222,18 @@ class World:
             ("GET", "/read/", self.read), ("GET", "/echo/", self.echo), ("PUT", "/echo/", self.echo), ("POST", "/echo/", self.echo),
             ("DELETE", "/echo/", self.echo), ("PUT", "/later/", self.later), ("PUT", "/done", self.done), ("GET", "/big/", self.big),
             ("GET", "/where", self.where), ("GET", "/boom", self.boom), ("GET", "/invalid", self.invalid), ("GET", "/split", self.split),
-            ("GET", "/misplaced", self.stream),
+            ("GET", "/misplaced", self.stream), ("GET", "/after/", self.after), ("GET", "/standing/", self.standing_read),
+            ("GET", "/asked/", self.asked_read),
         ]  # fmt: skip
         slow: list[tuple[str, str, Handler]] = [
             ("GET", "/slow/read/", self.read), ("GET", "/slow/echo/", self.echo), ("PUT", "/slow/echo/", self.echo),
             ("PUT", "/slow/later/", self.later), ("GET", "/slow/where", self.where), ("GET", "/slow/big/", self.big),
             ("GET", "/slow/boom", self.boom), ("GET", "/slow/split", self.split), ("GET", "/slow/stream", self.stream),
-            ("HEAD", "/echo/", self.echo),
+            ("HEAD", "/echo/", self.echo), ("GET", "/slow/after/", self.after), ("GET", "/slow/standing/", self.standing_read),
         ]  # fmt: skip
         routes = [Route(method, path, handler) for method, path, handler in quick]
         routes += [Route(method, path, handler, quick=False) for method, path, handler in slow]
+        routes += [Route("POST", "/larger", self.echo, body_max_bytes=3_000), Route("POST", "/smaller", self.echo, body_max_bytes=50)]
         return Site("/", tuple(routes), FakeErrors())
 
 

@@ -80,6 +80,7 @@ class Door:
 
     def __init__(self) -> None:
         self.told: list[str] = []
+        self.asked: list[tuple[bytes, bytes]] = []
 
     def message_began(self) -> None:
         self.told.append("began")
@@ -89,6 +90,10 @@ class Door:
 
     def between_messages(self) -> None:
         self.told.append("between")
+
+    def body_max_bytes(self, method: bytes, target: bytes) -> int:
+        self.asked.append((method, target))
+        return 200 if target == b"/larger" else 100
 
     def refuse(self, status: int, detail: str, target: bytes = b"") -> None:
         self.told.append(f"{status} {target.decode()}")
@@ -111,6 +116,17 @@ def behind(app: App) -> tuple[Behind, Door, Wire, Uvicorn]:
     protocol = Behind(door, HttpSettings(body_max_bytes=100), ours, asyncio.get_running_loop())
     protocol.connection_made(wire)
     return protocol, door, wire, ours
+
+
+def test_a_body_above_the_limit_is_taken_where_its_route_takes_more() -> None:
+    async def scenario() -> None:
+        protocol, door, _, _ = behind(echo)
+        protocol.data_received(request("POST /larger", body=b"x" * 150))
+        assert door.asked == [(b"POST", b"/larger")]
+        assert door.told == ["began", "head"]
+        protocol.connection_lost(None)
+
+    run(scenario())
 
 
 def test_the_door_is_told_once_when_everything_is_answered() -> None:

@@ -1,4 +1,5 @@
-"""Every write there is, as a value. A command carries all its randomness, so planning it twice gives the same rows.
+"""Every write there is, as a value. A command carries all its randomness, so planning it twice gives the same rows. Its tag names it
+when it travels from the member it entered to the one that leads.
 
 A command lives from the door that made it to its outcome.
 """
@@ -28,7 +29,7 @@ class Attached(Struct, frozen=True, gc=False):
     check: CheckSpec
 
 
-class Register(Struct, frozen=True, gc=False, kw_only=True):
+class Register(Struct, tag=True, frozen=True, gc=False, kw_only=True):
     """Make or replace a node, an instance on it, and checks, together.
 
     Identical parts are left alone. A check that is there keeps its status, unless `set_status`. With `replace_checks` the checks of the
@@ -50,7 +51,7 @@ class Register(Struct, frozen=True, gc=False, kw_only=True):
             raise InvalidError("namespace", f"{self.namespace!r} is not that of the instance, {self.instance.namespace!r}")
 
 
-class RegisterCheck(Struct, frozen=True, gc=False, kw_only=True):
+class RegisterCheck(Struct, tag=True, frozen=True, gc=False, kw_only=True):
     """Make or replace a check of an instance that is found by `instance`, or, without it, of `node`."""
 
     nonce: str
@@ -59,25 +60,25 @@ class RegisterCheck(Struct, frozen=True, gc=False, kw_only=True):
     instance: Target | None = None
 
 
-class DeregisterInstance(Struct, frozen=True, gc=False):
+class DeregisterInstance(Struct, tag=True, frozen=True, gc=False):
     """Remove an instance and its checks; an implicit node goes with its last instance and check."""
 
     target: Target
 
 
-class DeregisterCheck(Struct, frozen=True, gc=False):
+class DeregisterCheck(Struct, tag=True, frozen=True, gc=False):
     """Remove a check."""
 
     target: Target
 
 
-class DeregisterNode(Struct, frozen=True, gc=False):
+class DeregisterNode(Struct, tag=True, frozen=True, gc=False):
     """Remove a node with everything on it."""
 
     node: str
 
 
-class ReportCheck(Struct, frozen=True, gc=False, kw_only=True):
+class ReportCheck(Struct, tag=True, frozen=True, gc=False, kw_only=True):
     """A check's new answer. Without `nonce` it is pushed by a client and only for TTL checks; with it, it is a probe's result and
     counts only for that incarnation of the check."""
 
@@ -88,14 +89,14 @@ class ReportCheck(Struct, frozen=True, gc=False, kw_only=True):
     nonce: str = ""
 
 
-class ExpireTtl(Struct, frozen=True, gc=False):
+class ExpireTtl(Struct, tag=True, frozen=True, gc=False):
     """The time limit of this incarnation of a TTL check ran out."""
 
     target: Target
     nonce: str
 
 
-class Reap(Struct, frozen=True, gc=False):
+class Reap(Struct, tag=True, frozen=True, gc=False):
     """This incarnation of a check has been critical since `turned`, for so long that its instance is to go."""
 
     target: Target
@@ -103,7 +104,7 @@ class Reap(Struct, frozen=True, gc=False):
     turned: Timestamp
 
 
-class SetMaintenance(Struct, frozen=True, gc=False, kw_only=True):
+class SetMaintenance(Struct, tag=True, frozen=True, gc=False, kw_only=True):
     """Take an instance, or with `instance` None the whole node, out of service or back."""
 
     nonce: str
@@ -113,14 +114,14 @@ class SetMaintenance(Struct, frozen=True, gc=False, kw_only=True):
     reason: str = ""
 
 
-class SetPhase(Struct, frozen=True, gc=False):
+class SetPhase(Struct, tag=True, frozen=True, gc=False):
     """Move an instance through its life: starting, serving, draining."""
 
     target: Target
     phase: Phase
 
 
-class OpenTerm(Struct, frozen=True, gc=False, kw_only=True):
+class OpenTerm(Struct, tag=True, frozen=True, gc=False, kw_only=True):
     """A new leader's first command: its term, and the server's own entry in the catalog."""
 
     nonce: str
@@ -128,7 +129,13 @@ class OpenTerm(Struct, frozen=True, gc=False, kw_only=True):
     itself: Register
 
 
-class SweepFloors(Struct, frozen=True, gc=False):
+class RaiseLevel(Struct, tag=True, frozen=True, gc=False):
+    """From now on rows and rules are those of `level`, which every present member speaks; it never falls."""
+
+    level: int
+
+
+class SweepFloors(Struct, tag=True, frozen=True, gc=False):
     """Fold the oldest floors into the global one until at most `keep` are left."""
 
     keep: int
@@ -136,5 +143,5 @@ class SweepFloors(Struct, frozen=True, gc=False):
 
 Command = (
     Register | RegisterCheck | DeregisterInstance | DeregisterCheck | DeregisterNode
-    | ReportCheck | ExpireTtl | Reap | SetMaintenance | SetPhase | OpenTerm | SweepFloors
+    | ReportCheck | ExpireTtl | Reap | SetMaintenance | SetPhase | OpenTerm | RaiseLevel | SweepFloors
 )  # fmt: skip

@@ -169,6 +169,11 @@ class Draft:
         """Name the history."""
         self._rows[META_EPOCH] = Row(META_EPOCH, encode(epoch), self.revision)
 
+    def raise_every_index(self) -> None:
+        """No index of any topic is below this command from now on."""
+        self._global_floor = self.revision
+        self._rows[GLOBAL_FLOOR] = Row(GLOBAL_FLOOR, encode(Floor(self.revision)), self.revision)
+
     def sweep_floor(self, topic: str, revision: Revision) -> None:
         """Delete a floor, and raise the global one to its revision: that may only rise, also while an earlier sweep is not durable."""
         self._global_floor = max(self.global_floor, revision)

@@ -162,7 +162,16 @@ def _open_term(draft: Draft, command: cmd.OpenTerm, now: Timestamp) -> Decision:
     if not draft.view.epoch.store:
         draft.put_epoch(Epoch(command.nonce))
     draft.put_term(Term(command.member, draft.view.term.number + 1))
+    if draft.revision > draft.view.revision + 1:
+        # Members have shown more than the store has, for it was set back: no index that anybody has seen may come again.
+        draft.raise_every_index()
     return register(draft, command.itself, now)
+
+
+def _raise_level(draft: Draft, command: cmd.RaiseLevel, _now: Timestamp) -> Decision:
+    if command.level > draft.view.epoch.level:
+        draft.put_epoch(replace(draft.view.epoch, level=command.level))
+    return Decision()
 
 
 def _sweep_floors(draft: Draft, command: cmd.SweepFloors, _now: Timestamp) -> Decision:
@@ -191,5 +200,6 @@ _PLANS: Final[dict[type[cmd.Command], Plan]] = {
     cmd.SetMaintenance: _set_maintenance,
     cmd.SetPhase: _set_phase,
     cmd.OpenTerm: _open_term,
+    cmd.RaiseLevel: _raise_level,
     cmd.SweepFloors: _sweep_floors,
 }

@@ -4,7 +4,7 @@ It is a pure function of the rows: folding groups one by one and loading all row
 Values in it are replaced, never mutated, so what a query took stays true. It lives as long as the member, or until a reload replaces it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -85,6 +85,15 @@ class View:
         """Check ids on a node, and the instance each belongs to (empty: the node itself)."""
         space = self.spaces.get(namespace)
         return space.holders.get(node, _HOLDERS) if space is not None else _HOLDERS
+
+    def checks(self) -> Iterator[Check]:
+        """Every check there is, in no order."""
+        for there in self.node_checks.values():
+            yield from there.values()
+        for space in self.spaces.values():
+            for placed_there in space.by_node.values():
+                for placed in placed_there.values():
+                    yield from placed.checks
 
     def check(self, namespace: str, node: str, check: str) -> Check | None:
         """A check by its id."""

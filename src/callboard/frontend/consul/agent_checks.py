@@ -7,7 +7,7 @@ from callboard.core.catalog.indexes import node_index
 from callboard.core.catalog.queries import all_checks_on
 from callboard.frontend.consul.agent import connect_of
 from callboard.frontend.consul.blocking import check_agent
-from callboard.frontend.consul.door import DONE, Caller, Door
+from callboard.frontend.consul.door import DONE, Caller, Door, Told
 from callboard.frontend.consul.errors import POLICY, bad_request, refusal_answer, text_answer
 from callboard.frontend.consul.finding import check_holder
 from callboard.frontend.consul.translate import STATUSES, agent_check
@@ -16,7 +16,8 @@ from callboard.model.check import Status, clip_output
 from callboard.model.names import PUBLIC
 from callboard.model.rows import Refusal
 from callboard.model.topics import node_topic
-from callboard.net.http.message import JSON, Answer, Content, Read, Reply, Request, Route
+from callboard.net.http.message import JSON, Answer, Content, Later, Read, Reply, Request, Route
+from callboard.registry.submission import Submission
 from callboard.wire.consul_body import CHECK, UPDATE
 from callboard.wire.consul_go import quote
 from callboard.wire.consul_json import Check, encode
@@ -112,23 +113,27 @@ class AgentChecks:
     def _report(self, request: Request, status: Status, output: str) -> Reply:
         door, check = self._door, request.rest
         caller = door.caller(request)
-        if self._beat(caller, check, status, output):
+        heard = self._beat(caller, check, status, output)
+        if heard is True:
             door.stats.heartbeats += 1
             return DONE
+        if heard:
+            door.stats.heartbeats += 1
+            return Later(Told(heard, DONE, refusal_answer))
         door.stats.reports += 1
         target = Target(caller.node.name, check, anywhere=True)
         return door.submit(ReportCheck(target=target, status=status, output=output))
 
-    def _beat(self, caller: Caller, check: str, status: Status, output: str) -> bool:
+    def _beat(self, caller: Caller, check: str, status: Status, output: str) -> bool | Submission:
         """Renew the deadline, if there is nothing else to do: on the caller's node, else where the check is."""
         registry = self._door.registry
         clipped = clip_output(output)
-        if registry.beat(PUBLIC, caller.key, check, status, clipped):
-            return True
+        if heard := registry.beat(PUBLIC, caller.key, check, status, clipped):
+            return heard
         if check in registry.view.holders(PUBLIC, caller.key):
             return False
         elsewhere = check_holder(registry.view, check)
-        return elsewhere is not None and registry.beat(PUBLIC, elsewhere, check, status, clipped)
+        return registry.beat(PUBLIC, elsewhere, check, status, clipped) if elsewhere is not None else False
 
 
 def _no_service(refusal: Refusal) -> Answer:

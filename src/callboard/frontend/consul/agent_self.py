@@ -1,12 +1,15 @@
 """What "the agent" says about itself: the server, its version, its members. Clients look here first to see whom they talk to."""
 
 from typing import Final
+from urllib.parse import urlsplit
 
 from callboard import __version__
 from callboard.frontend.consul.blocking import check_agent
 from callboard.frontend.consul.door import Door
 from callboard.frontend.consul.errors import POLICY
 from callboard.frontend.consul.translate_answers import node_id
+from callboard.model.members import Card
+from callboard.net.dial import host_port
 from callboard.net.http.message import JSON, Answer, Reply, Request, Route
 from callboard.registry.itself import SERVER_PORT
 from callboard.wire import consul_json as json
@@ -16,10 +19,17 @@ VERSION: Final = "1.22.0"
 SERF_PORT: Final = 8301
 
 
-def server_address(door: Door) -> str:
-    """Where the server's node is, as Consul names leaders and peers."""
-    address = door.registry.home.address
-    return f"[{address}]:{SERVER_PORT}" if ":" in address else f"{address}:{SERVER_PORT}"
+def server_address(door: Door, card: Card) -> str:
+    """Where a member is, as Consul names leaders and peers: the host at which the others reach it, with Consul's port."""
+    return host_port(urlsplit(card.url).hostname or door.registry.home.address, SERVER_PORT)
+
+
+def leader_address(door: Door) -> str:
+    """The same of the leader; empty while this member knows of none."""
+    registry = door.registry
+    contact = registry.contact()
+    leader = next((card for card in registry.members if card.name == contact.leader), None) if contact.known else None
+    return server_address(door, leader) if leader is not None and registry.ready else ""
 
 
 class AgentSelf:
@@ -38,6 +48,7 @@ class AgentSelf:
         caller = self._door.caller(request)
         settings, view = self._door.registry.settings, self._door.view
         row = view.nodes.get(caller.key)
+        leads = self._door.registry.leading
         name, identity = (row.name, node_id(row)) if row is not None else (caller.node.name, "")
         config = json.AgentConfig(
             datacenter=settings.datacenter, primary_datacenter=settings.datacenter, node_name=name, node_id=identity, version=VERSION
@@ -48,7 +59,10 @@ class AgentSelf:
             member=self._member(wan=False),
             stats={
                 "build": {"version": VERSION, "callboard": __version__},
-                "consul": {"known_datacenters": "1", "leader": "true", "leader_addr": server_address(self._door), "server": "true"},
+                "consul": {
+                    "known_datacenters": "1", "leader": "true" if leads else "false", "leader_addr": leader_address(self._door),
+                    "server": "true",
+                },
             },
             meta=dict(row.meta) if row is not None else {},
         )  # fmt: skip

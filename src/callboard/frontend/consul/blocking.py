@@ -1,20 +1,23 @@
 """Parameters that all reads share: how long to block, how fresh the answer must be, how it is to look; and the read made of them.
 
-With one member on its own store every answer is the newest there is, so `default`, `stale` and `consistent` differ only in what the answer
-says about itself. No jitter is added to a wait.
+Every answer is made from this member's view. `default` and `stale` take it as it is, and say how old it may be; `consistent` waits until
+it shows everything that was acknowledged before the question (a blocked query that began so stays so: views only go on). A caller that
+has seen a later index elsewhere waits until the view has it. No jitter is added to a wait.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Final, NamedTuple
 
 from callboard.frontend.consul.door import Door
 from callboard.frontend.consul.enterprise import PARAMETERS, check_parameters
-from callboard.frontend.consul.errors import POLICY, ConsulError, bad_request
+from callboard.frontend.consul.errors import POLICY, ConsulError, bad_request, not_ready
 from callboard.model.errors import InvalidError
-from callboard.model.rows import Revision
+from callboard.model.rows import Refusal, Revision
 from callboard.model.time import MILLISECOND, Duration
 from callboard.model.topics import Topic
-from callboard.net.http.message import JSON, Answer, Content, Read, Request
+from callboard.net.http.message import JSON, Answer, Content, Fields, Read, Reply, Request, after
+from callboard.registry.registry import Registry
 from callboard.wire.consul_go import parse_bool, parse_duration, quote
 from callboard.wire.consul_json import encode
 from callboard.wire.url import Query
@@ -29,46 +32,58 @@ _NOT_BUILT: Final = {
 _SELDOM: Final = frozenset({*PARAMETERS, *_NOT_BUILT})
 
 
-class Headers(NamedTuple):
-    """What an answer says about itself, by consistency."""
-
-    plain: tuple[tuple[bytes, bytes], ...]
-    cached: tuple[tuple[bytes, bytes], ...]
-
-
-def _headers(consistency: bytes) -> Headers:
-    plain = (
-        *POLICY,
-        (b"X-Consul-Effective-Consistency", consistency),
-        (b"X-Consul-KnownLeader", b"true"),
-        (b"X-Consul-LastContact", b"0"),
-        (b"X-Consul-Query-Backend", b"blocking-query"),
-    )
-    return Headers(plain, (*plain, (b"X-Cache", b"HIT"), (b"Age", b"0")))
+_HEADERS: Final = {
+    name: (*POLICY, (b"X-Consul-Effective-Consistency", name.encode()), (b"X-Consul-Query-Backend", b"blocking-query"))
+    for name in ("leader", "stale", "consistent")
+}
+_IN_TOUCH: Final = ((b"X-Consul-KnownLeader", b"true"), (b"X-Consul-LastContact", b"0"))
+_IN_TOUCH_CACHED: Final = (*_IN_TOUCH, (b"X-Cache", b"HIT"), (b"Age", b"0"))
+_STANDING_MS: Final = 1_000
+"""For so long an answer that is kept says the same about its age, which is therefore taken as what it will be then."""
 
 
-_HEADERS: Final = {name: _headers(name.encode()) for name in ("leader", "stale", "consistent")}
+def in_touch(registry: Registry) -> bool:
+    """Whether this member may say of its answers that they are new: it hears from the leader, and its view keeps up."""
+    contact = registry.contact()
+    return contact.known and contact.age_ms <= registry.settings.cut_off_after_ms
+
+
+def _standing(registry: Registry, *, cached: bool) -> Fields:
+    """How old an answer may be, and whether there is a leader."""
+    if in_touch(registry):
+        return _IN_TOUCH_CACHED if cached else _IN_TOUCH
+    contact = registry.contact()
+    age_ms = contact.age_ms + _STANDING_MS
+    known = ((b"X-Consul-KnownLeader", b"true" if contact.known else b"false"), (b"X-Consul-LastContact", b"%d" % age_ms))
+    return (*known, (b"X-Cache", b"HIT"), (b"Age", b"%d" % (age_ms // 1_000))) if cached else known
 
 
 class Options(NamedTuple):
     """What a caller said about its read."""
 
+    registry: Registry
     after: int | None
     wait: Duration
     consistency: str
+    max_stale: Duration
+    """How old an answer may be; 0 when nothing was said."""
     cached: bool
     pretty: bool
 
     @property
-    def headers(self) -> tuple[tuple[bytes, bytes], ...]:
-        """The fields of the answer, but for its index."""
-        headers = _HEADERS[self.consistency]
-        return headers.cached if self.cached else headers.plain
+    def headers(self) -> Fields:
+        """The fields of the answer, but for its index and what it says of its age."""
+        return _HEADERS[self.consistency]
 
     @property
     def shape(self) -> str:
         """What of these options shapes the answer, as text for its key."""
         return f"{self.consistency} {self.cached:d} {self.pretty:d}"
+
+    @property
+    def by_line(self) -> bool:
+        """Whether everybody who asks the same may be answered without looking how old the view is."""
+        return self.consistency != "consistent" and not self.max_stale
 
 
 def check_common(query: Query, datacenter: str) -> None:
@@ -93,16 +108,17 @@ def check_agent(query: Query) -> None:
 def options_of(door: Door, query: Query) -> Options:
     """Raises `ConsulError` with Consul's words."""
     if not query.pairs:
-        return Options(None, Duration(0), "leader", cached=False, pretty=False)
+        return Options(door.registry, None, Duration(0), "leader", Duration(0), cached=False, pretty=False)
     check_common(query, door.registry.settings.datacenter)
-    stale = "stale" in query or _max_stale(query) > 0
+    max_stale = _max_stale(query)
+    stale = "stale" in query or max_stale > 0
     consistent, cached = "consistent" in query, "cached" in query
     if stale and consistent:
         raise bad_request("Cannot specify ?stale with ?consistent, conflicting semantics.")
     if cached and consistent:
         raise bad_request("Cannot specify ?cached with ?consistent, conflicting semantics.")
     consistency = "stale" if stale else "consistent" if consistent else "leader"
-    return Options(_index(query), wait_of(door, query), consistency, cached, "pretty" in query)
+    return Options(door.registry, _index(query), wait_of(door, query), consistency, max_stale, cached, "pretty" in query)
 
 
 def _max_stale(query: Query) -> Duration:
@@ -161,10 +177,28 @@ def reading(
     index: Callable[[], Revision],
     build: Callable[[], object],
     shape: str = "",
-) -> Read:
+) -> Reply:
     """A read whose answer is what `build` makes of the view, as JSON. `shape` tells what else but path and options shapes it."""
+    registry = options.registry
+    if options.max_stale and registry.contact().age_ms * MILLISECOND > options.max_stale:
+        options = options._replace(consistency="leader")
+        fresh = True
+    else:
+        fresh = options.consistency == "consistent"
 
     def render() -> Content:
         return Content(Answer(200, encode(build(), pretty=options.pretty), JSON, options.headers), index())
 
-    return Read(f"{request.path}\n{options.shape}\n{shape}", topics, render, INDEX, options.after, options.wait)
+    read = Read(
+        f"{request.path}\n{options.shape}\n{shape}", topics, render, INDEX, options.after, options.wait,
+        standing=partial(_standing, registry, cached=options.cached), by_line=options.by_line,
+    )  # fmt: skip
+    if fresh:
+        return after(registry.fresh(), partial(_when_fresh, read))
+    if options.after and options.after > registry.revision:
+        return after(registry.reached(Revision(options.after)), lambda _: read)
+    return read
+
+
+def _when_fresh(read: Read, refusal: Refusal | None) -> Reply:
+    return read if refusal is None else not_ready()

@@ -15,7 +15,7 @@ from callboard.frontend.consul.translate_answers import keeps_meta, keeps_tags, 
 from callboard.model.names import PUBLIC
 from callboard.model.rows import Refusal, Revision
 from callboard.model.topics import NODES, node_topic, service_topic, services_topic
-from callboard.net.http.message import JSON, Answer, Read, Reply, Request, Route
+from callboard.net.http.message import JSON, Answer, Reply, Request, Route
 from callboard.wire import consul_json as json
 from callboard.wire.consul_body import DEREGISTER, REGISTER, DeregisterBody
 
@@ -113,7 +113,7 @@ class Catalog:
 
         return self._node_reading(request, build)
 
-    def _node_reading(self, request: Request, build: Callable[[str], object]) -> Read:
+    def _node_reading(self, request: Request, build: Callable[[str], object]) -> Reply:
         door, name = self._door, request.rest.lower()
         if not name:
             raise bad_request("Missing node name")

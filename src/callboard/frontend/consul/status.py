@@ -1,6 +1,6 @@
 """Who leads: the first question of nearly every client, and of every script that waits for a server to come up."""
 
-from callboard.frontend.consul.agent_self import server_address
+from callboard.frontend.consul.agent_self import leader_address, server_address
 from callboard.frontend.consul.blocking import check_common
 from callboard.frontend.consul.door import Door
 from callboard.frontend.consul.errors import POLICY
@@ -19,12 +19,13 @@ class Status:
         return (Route("GET", "/v1/status/leader", self.leader), Route("GET", "/v1/status/peers", self.peers))
 
     def leader(self, request: Request) -> Reply:
-        """The address of the leader; empty while there is none."""
-        return self._answer(request, server_address(self._door) if self._door.registry.ready else "")
+        """The address of the leader; empty while there is none, or this server is not in touch with it."""
+        return self._answer(request, leader_address(self._door))
 
     def peers(self, request: Request) -> Reply:
-        """The addresses of the servers."""
-        return self._answer(request, [server_address(self._door)] if self._door.registry.ready else [])
+        """The addresses of the servers that are present, by their names."""
+        registry = self._door.registry
+        return self._answer(request, [server_address(self._door, card) for card in registry.members] if registry.ready else [])
 
     def _answer(self, request: Request, value: object) -> Answer:
         check_common(request.query, self._door.registry.settings.datacenter)

@@ -43,7 +43,11 @@ class Source(Protocol):
     """Where answers come from: the registry."""
 
     ready: bool
-    view: View
+
+    @property
+    def view(self) -> View:
+        """As it is now."""
+        ...
 
 
 class Ready(NamedTuple):

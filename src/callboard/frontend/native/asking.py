@@ -1,19 +1,25 @@
-"""What every endpoint reads from a request in the same way: namespace, the caller's node, which instance, how long to wait.
+"""What every endpoint reads from a request in the same way: namespace, the caller's node, which instance, how new, how long to wait.
 
 An `Asking` lives as long as the server; it remembers callers, because a heartbeat should cost a look-up and not a parse.
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from callboard.core.callers import HEADER, caller_node
 from callboard.core.catalog.commands import Target
 from callboard.core.catalog.view import View
+from callboard.frontend.native.answering import INDEX, standing
+from callboard.frontend.native.errors import refusal_answer
 from callboard.frontend.native.settings import NativeSettings
 from callboard.frontend.native.translate import Caller
 from callboard.model import names
 from callboard.model.errors import InvalidError
+from callboard.model.rows import Refusal, Revision
 from callboard.model.time import MILLISECOND, Duration
-from callboard.net.http.message import Request
+from callboard.model.topics import Topic
+from callboard.net.http.message import Content, Read, Reply, Request, after
 from callboard.registry.itself import CHECK, SERVICE
 from callboard.registry.registry import Registry
 from callboard.wire import parameters
@@ -22,7 +28,8 @@ from callboard.wire.url import Query
 NAMESPACE: Final = "namespace"
 NODE: Final = "node"
 WRITE_PARAMETERS: Final = frozenset({NAMESPACE, NODE})
-READ_PARAMETERS: Final = frozenset({NAMESPACE, "after", "wait_ms"})
+READ_PARAMETERS: Final = frozenset({NAMESPACE, "after", "wait_ms", "consistency"})
+CONSISTENCIES: Final = ("default", "stale", "consistent")
 
 
 class Asking:
@@ -34,6 +41,7 @@ class Asking:
         self.own = (registry.home.node.lower(), SERVICE)
         """Place of the servers' own entry."""
         self._callers: dict[tuple[str, str, str], Caller] = {}
+        self._standing = partial(standing, registry)
 
     @property
     def view(self) -> View:
@@ -73,13 +81,35 @@ class Asking:
         if node == self.own[0] and CHECK in checks:
             raise InvalidError("checks", f"the id {CHECK!r} on node {node} is the server's own; choose another")
 
-    def waiting(self, query: Query) -> tuple[int | None, Duration]:
+    def read(self, query: Query, key: str, topics: tuple[Topic, ...], render: Callable[[], Content]) -> Reply:
+        """The reply that `render` makes, as new as was asked for. Raises `InvalidError`.
+
+        A caller that wants it consistent waits until the view shows everything acknowledged before; one that has seen a later index
+        elsewhere, until the view has that. A wait for the next answer begins after that, and so ends with one that is no older.
+        """
+        seen, wait = self._waiting(query)
+        consistency = query.get("consistency") or "default"
+        if consistency not in CONSISTENCIES:
+            raise InvalidError("consistency", f"must be one of {', '.join(CONSISTENCIES)}")
+        registry, fresh = self.registry, consistency == "consistent"
+        read = Read(key, topics, render, INDEX, seen, wait, standing=self._standing, by_line=not fresh)
+        if fresh:
+            return after(registry.fresh(), partial(_when_fresh, read))
+        if seen and seen > registry.revision:
+            return after(registry.reached(Revision(seen)), lambda _: read)
+        return read
+
+    def _waiting(self, query: Query) -> tuple[int | None, Duration]:
         """The index the caller has seen, and how long it wants to wait for a higher one."""
-        after = parameters.number(query, "after")
+        seen = parameters.number(query, "after")
         wait_ms = parameters.number(query, "wait_ms")
         if wait_ms is None:
             wait_ms = self.settings.wait_default_ms
-        return after, Duration(min(wait_ms, self.settings.wait_max_ms) * MILLISECOND)
+        return seen, Duration(min(wait_ms, self.settings.wait_max_ms) * MILLISECOND)
+
+
+def _when_fresh(read: Read, refusal: Refusal | None) -> Reply:
+    return read if refusal is None else refusal_answer(refusal)
 
 
 def namespace_of(query: Query, said: str = "") -> str:

@@ -5,14 +5,14 @@ from typing import Final
 
 from callboard.core.catalog.indexes import service_index, table_index
 from callboard.frontend.native import asking
-from callboard.frontend.native.answering import INDEX, json_answer
+from callboard.frontend.native.answering import json_answer
 from callboard.frontend.native.asking import Asking
 from callboard.frontend.native.translate import instance_state
 from callboard.frontend.native.translate_watch import Scope
 from callboard.model import names
 from callboard.model.names import PUBLIC
 from callboard.model.topics import NODES, Topic, checks_topic, service_topic, services_topic
-from callboard.net.http.message import Content, Read, Reply, Request, Route
+from callboard.net.http.message import Content, Reply, Request, Route
 from callboard.wire import native, parameters
 from callboard.wire.native_digest import digest_of
 
@@ -35,10 +35,9 @@ class Digests:
         parameters.known_parameters(query, _PARAMETERS)
         namespace = asking.namespace_of(query)
         scope = Scope(namespace, frozenset(names.name("service", service).lower() for service in query.all("service")), self._ask.own)
-        after, wait = self._ask.waiting(query)
         services = sorted(scope.services)
         topics = tuple(service_topic(namespace, service) for service in services) or _topics_of_all(namespace)
-        return Read(repr(("native digest", namespace, services)), topics, partial(self._render, scope, topics), INDEX, after, wait)
+        return self._ask.read(query, repr(("native digest", namespace, services)), topics, partial(self._render, scope, topics))
 
     def _render(self, scope: Scope, topics: tuple[Topic, ...]) -> Content:
         view = self._ask.view

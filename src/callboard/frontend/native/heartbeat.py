@@ -1,5 +1,7 @@
 """`/api/v1/heartbeat`, `/api/v1/heartbeats`: signs of life. The one hot write: as a rule it changes a deadline and nothing else.
 
+Where another member leads, the heartbeat is acknowledged when that one has it.
+
 What is more than that (a check that was critical, a new output) is a turn: a command like any other, and answered when it is durable. A
 check that went between the two went with its instance, as a rule, so the caller is told that this is unknown and registers again.
 """
@@ -20,7 +22,7 @@ from callboard.model.check import Status, TtlCheck, clip_output
 from callboard.model.errors import InvalidError
 from callboard.model.instance import Instance, Placed
 from callboard.model.rows import Outcome, Refusal, Revision
-from callboard.net.http.message import Answer, Later, Reply, Request, Route
+from callboard.net.http.message import Answer, Later, Reply, Request, Route, after
 from callboard.registry.submission import Submission
 from callboard.wire import native, parameters
 from callboard.wire import native_decoding as decoding
@@ -29,7 +31,7 @@ _PLAIN: Final = native.Beat()
 
 
 class _Heard(NamedTuple):
-    """An instance that was heard from, and the commands it takes; none when only deadlines moved."""
+    """An instance that was heard from, and what has to be waited for; nothing when only deadlines moved, and moved here."""
 
     instance: Instance
     turns: list[Submission]
@@ -50,9 +52,22 @@ class Heartbeats:
         """Renew every TTL check of an instance."""
         parameters.known_parameters(request.query, asking.WRITE_PARAMETERS)
         beat = decoding.decode(request.body, native.Beat) if request.body else _PLAIN
-        heard = self._hear(self._ask.target(request), beat)
+        target = self._ask.target(request)
+        heard = self._hear(target, beat)
         if isinstance(heard, Refusal):
+            return after(self._ask.registry.fresh(), partial(self._once_fresh, target, beat))
+        return self._acknowledged(heard)
+
+    def _once_fresh(self, target: Target, beat: native.Beat, refusal: Refusal | None) -> Reply:
+        """It is unknown here. Now the view shows all that was acknowledged elsewhere; or nobody can tell, and then it is not unknown."""
+        heard = refusal if refusal is not None else self._hear(target, beat)
+        if isinstance(heard, Refusal):
+            self._stats.heartbeats_unknown += 1
             return refusal_answer(heard)
+        return self._acknowledged(heard)
+
+    def _acknowledged(self, heard: _Heard) -> Reply:
+        self._stats.heartbeats += 1
         if not heard.turns:
             return self._written(heard.instance, self._ask.registry.revision, changed=False)
         return Later(Outcomes(heard.turns, partial(self._turned, heard.instance)))
@@ -65,13 +80,33 @@ class Heartbeats:
         if len(beats) > limit:
             raise InvalidError("beats", f"must have at most {limit} entries, has {len(beats)}")
         heard: list[_Heard] = []
+        missed = [target for target in self._targets(request, beats) if not self._hear_among(target, heard)]
+        if missed:
+            return after(self._ask.registry.fresh(), partial(self._many_once_fresh, heard, missed))
+        return self._many_acknowledged(heard, [])
+
+    def _hear_among(self, target: Target, heard: list[_Heard]) -> bool:
+        one = self._hear(target, _PLAIN)
+        if isinstance(one, Refusal):
+            return False
+        heard.append(one)
+        return True
+
+    def _many_once_fresh(self, heard: list[_Heard], missed: Sequence[Target], refusal: Refusal | None) -> Reply:
+        if refusal is not None:
+            return refusal_answer(refusal)
         unknown: list[native.UnknownBeat] = []
-        for target in self._targets(request, beats):
+        for target in missed:
             one = self._hear(target, _PLAIN)
             if isinstance(one, Refusal):
                 unknown.append(self._unknown(target.id, target.namespace, target.node, one))
             else:
                 heard.append(one)
+        return self._many_acknowledged(heard, unknown)
+
+    def _many_acknowledged(self, heard: Sequence[_Heard], unknown: list[native.UnknownBeat]) -> Reply:
+        self._stats.heartbeats += len(heard)
+        self._stats.heartbeats_unknown += len(unknown)
         turns = [turn for one in heard for turn in one.turns]
         if not turns:
             return json_answer(native.Renewed(len(heard), tuple(unknown)))
@@ -91,12 +126,7 @@ class Heartbeats:
 
     def _hear(self, target: Target, beat: native.Beat) -> _Heard | Refusal:
         placed = locate(self._ask.view, target)
-        heard = placed if isinstance(placed, Refusal) else self._renew(placed, beat)
-        if isinstance(heard, Refusal):
-            self._stats.heartbeats_unknown += 1
-        else:
-            self._stats.heartbeats += 1
-        return heard
+        return placed if isinstance(placed, Refusal) else self._renew(placed, beat)
 
     def _renew(self, placed: Placed, beat: native.Beat) -> _Heard | Refusal:
         instance, registry = placed.instance, self._ask.registry
@@ -108,7 +138,10 @@ class Heartbeats:
                 ttl = True
                 kept = check.output if check.status is status else ""
                 output = kept if beat.output is None else clip_output(beat.output)
-                if not registry.beat(instance.namespace, instance.node, check.id, status, output):
+                heard = registry.beat(instance.namespace, instance.node, check.id, status, output)
+                if isinstance(heard, Submission):
+                    turns.append(heard)
+                elif not heard:
                     target = Target(instance.node, check.id, instance.namespace)
                     turns.append(registry.submit(ReportCheck(target=target, status=status, output=output)))
         return _Heard(instance, turns) if ttl else Refusal("not_ttl", instance.id)
@@ -128,11 +161,10 @@ class Heartbeats:
         revision = max(outcome.revision for outcome in outcomes)
         return self._written(instance, revision, changed=any(outcome.changed for outcome in outcomes))
 
-    def _summary(self, heard: Sequence[_Heard], unknown: list[native.UnknownBeat], outcomes: Sequence[Outcome]) -> Answer:
-        by_command = {outcome.command: outcome for outcome in outcomes}
+    def _summary(self, heard: Sequence[_Heard], unknown: list[native.UnknownBeat], _outcomes: Sequence[Outcome]) -> Answer:
         renewed = 0
         for instance, turns in heard:
-            refusal = _first_refusal(by_command[turn.id] for turn in turns)
+            refusal = _first_refusal(turn.outcome for turn in turns if turn.outcome is not None)
             if refusal is None:
                 renewed += 1
             elif refusal.reason == "unknown_check":

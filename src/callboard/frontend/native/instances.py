@@ -6,7 +6,7 @@ from callboard.core.catalog import queries
 from callboard.core.catalog.commands import Command, DeregisterInstance, SetPhase, Target
 from callboard.core.catalog.indexes import table_index
 from callboard.frontend.native import asking
-from callboard.frontend.native.answering import INDEX, Outcomes, json_answer, spelled
+from callboard.frontend.native.answering import Outcomes, json_answer, spelled
 from callboard.frontend.native.asking import Asking
 from callboard.frontend.native.errors import refusal_answer
 from callboard.frontend.native.translate import instance_state, locate, registration
@@ -15,7 +15,7 @@ from callboard.model.instance import Phase
 from callboard.model.names import PUBLIC
 from callboard.model.rows import Outcome, Refusal
 from callboard.model.topics import NODES, Topic, checks_topic, services_topic
-from callboard.net.http.message import Answer, Content, Later, Read, Reply, Request, Route
+from callboard.net.http.message import Answer, Content, Later, Reply, Request, Route
 from callboard.wire import native, parameters
 from callboard.wire import native_decoding as decoding
 
@@ -79,10 +79,9 @@ class Instances:
         """One instance as it stands."""
         parameters.known_parameters(request.query, asking.READ_PARAMETERS | {asking.NODE})
         target = self._ask.target(request)
-        after, wait = self._ask.waiting(request.query)
         topics = _topics_of(target)
         key = repr(("native instance", target.namespace, target.node, target.id, target.anywhere))
-        return Read(key, topics, partial(self._render, target, topics), INDEX, after, wait)
+        return self._ask.read(request.query, key, topics, partial(self._render, target, topics))
 
     def _render(self, target: Target, topics: tuple[Topic, ...]) -> Content:
         view = self._ask.view

@@ -5,6 +5,7 @@ from typing import Final
 
 from callboard.frontend.base import Frontend, Plugin
 from callboard.frontend.native.asking import Asking
+from callboard.frontend.native.backup import Backups
 from callboard.frontend.native.digest import Digests
 from callboard.frontend.native.errors import NOT_READY, ProblemErrors
 from callboard.frontend.native.heartbeat import Heartbeats
@@ -21,7 +22,7 @@ from callboard.registry.registry import Registry
 def build(registry: Registry, settings: NativeSettings) -> Frontend:
     """The sites of `/api`, `/health` and `/ready`."""
     ask, stats, status, errors = Asking(registry, settings), NativeStats(), Status(registry), ProblemErrors()
-    parts = (Instances(ask), Heartbeats(ask, stats), Services(ask), Resolve(ask), Digests(ask), Watch(ask, stats))
+    parts = (Instances(ask), Heartbeats(ask, stats), Services(ask), Resolve(ask), Digests(ask), Watch(ask, stats), Backups(ask))
     routes = tuple(_when_ready(registry, route) for part in parts for route in part.routes())
     sites = (
         Site("/api", (*routes, *status.routes()), errors),

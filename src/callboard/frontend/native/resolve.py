@@ -8,13 +8,13 @@ from callboard.balance.selector import Selector
 from callboard.balance.versions import parse_range
 from callboard.core.catalog.indexes import service_index
 from callboard.frontend.native import asking
-from callboard.frontend.native.answering import INDEX, json_answer
+from callboard.frontend.native.answering import json_answer
 from callboard.frontend.native.asking import Asking
 from callboard.frontend.native.translate_resolve import Wanted, resolution
 from callboard.model import names
 from callboard.model.errors import InvalidError
 from callboard.model.topics import service_topic
-from callboard.net.http.message import Content, Read, Reply, Request, Route
+from callboard.net.http.message import Content, Reply, Request, Route
 from callboard.wire import parameters
 from callboard.wire.url import Query
 
@@ -42,9 +42,8 @@ class Resolve:
         service = names.name("service", request.rest)
         namespace = asking.namespace_of(query)
         wanted = Wanted(_selector(query), parameters.number(query, "limit", 1) or 0)
-        after, wait = self._ask.waiting(query)
         key = repr(("native resolve", namespace, service, wanted))
-        return Read(key, (service_topic(namespace, service),), partial(self._render, namespace, service, wanted), INDEX, after, wait)
+        return self._ask.read(query, key, (service_topic(namespace, service),), partial(self._render, namespace, service, wanted))
 
     def _render(self, namespace: str, service: str, wanted: Wanted) -> Content:
         view = self._ask.view

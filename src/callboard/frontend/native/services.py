@@ -6,13 +6,13 @@ from callboard.core.catalog import queries
 from callboard.core.catalog.indexes import service_index, table_index
 from callboard.core.catalog.view import View
 from callboard.frontend.native import asking, translate
-from callboard.frontend.native.answering import INDEX, json_answer
+from callboard.frontend.native.answering import json_answer
 from callboard.frontend.native.asking import Asking
 from callboard.model import names
 from callboard.model.names import PUBLIC
 from callboard.model.rows import Revision
 from callboard.model.topics import NODES, Topic, checks_topic, service_topic, services_topic
-from callboard.net.http.message import Content, Read, Reply, Request, Route
+from callboard.net.http.message import Content, Reply, Request, Route
 from callboard.wire import native, parameters
 
 
@@ -34,10 +34,9 @@ class Services:
         """Every service of a namespace."""
         parameters.known_parameters(request.query, asking.READ_PARAMETERS)
         namespace = asking.namespace_of(request.query)
-        after, wait = self._ask.waiting(request.query)
         topics = tuple(dict.fromkeys((services_topic(namespace), checks_topic(namespace), checks_topic(PUBLIC))))
         render = partial(self._render_services, namespace, topics)
-        return Read(repr(("native services", namespace)), topics, render, INDEX, after, wait)
+        return self._ask.read(request.query, repr(("native services", namespace)), topics, render)
 
     def _render_services(self, namespace: str, topics: tuple[Topic, ...]) -> Content:
         view = self._ask.view
@@ -49,9 +48,8 @@ class Services:
         parameters.known_parameters(request.query, asking.READ_PARAMETERS)
         service = names.name("service", request.rest)
         namespace = asking.namespace_of(request.query)
-        after, wait = self._ask.waiting(request.query)
         key = repr(("native service", namespace, service))
-        return Read(key, (service_topic(namespace, service),), partial(self._render_instances, namespace, service), INDEX, after, wait)
+        return self._ask.read(request.query, key, (service_topic(namespace, service),), partial(self._render_instances, namespace, service))
 
     def _render_instances(self, namespace: str, service: str) -> Content:
         view = self._ask.view
@@ -64,9 +62,8 @@ class Services:
         """Every node, with the number of instances of a namespace on it."""
         parameters.known_parameters(request.query, asking.READ_PARAMETERS)
         namespace = asking.namespace_of(request.query)
-        after, wait = self._ask.waiting(request.query)
         topics = (NODES, services_topic(namespace))
-        return Read(repr(("native nodes", namespace)), topics, partial(self._render_nodes, namespace, topics), INDEX, after, wait)
+        return self._ask.read(request.query, repr(("native nodes", namespace)), topics, partial(self._render_nodes, namespace, topics))
 
     def _render_nodes(self, namespace: str, topics: tuple[Topic, ...]) -> Content:
         index = _highest(self._ask.view, topics)

@@ -1,10 +1,10 @@
-"""`/api/v1/status`, `/health`, `/ready`: how the server itself is. The only answers that do not wait for the catalog."""
+"""`/api/v1/status`, `/api/v1/members`, `/health`, `/ready`: how the servers are. The only answers that do not wait for the catalog."""
 
 import msgspec
 
 from callboard import __version__
 from callboard.core.catalog.view import View
-from callboard.frontend.native.answering import INDEX
+from callboard.frontend.native.answering import INDEX, age_of
 from callboard.model.names import PUBLIC
 from callboard.net.http.message import Answer, Reply, Request, Route
 from callboard.registry.itself import SERVICE
@@ -23,21 +23,45 @@ class Status:
         self._registry = registry
 
     def routes(self) -> tuple[Route, ...]:
-        """Its line of the table below `/api`."""
-        return (Route("GET", "/api/v1/status", self.status),)
+        """Its lines of the table below `/api`."""
+        return (Route("GET", "/api/v1/status", self.status), Route("GET", "/api/v1/members", self.members))
 
     def status(self, request: Request) -> Reply:
-        """Who this server is, and how much it knows."""
+        """Who this server is, how much it knows, and how far it can be trusted."""
         parameters.known_parameters(request.query, frozenset())
         registry, view = self._registry, self._registry.view
         own = view.placed(PUBLIC, registry.home.node.lower(), SERVICE) is not None
         body = native.ServerStatus(
             member=registry.settings.member, node=registry.settings.node, datacenter=registry.settings.datacenter, version=__version__,
-            ready=registry.ready, leader=view.term.member, revision=view.revision, nodes=len(view.nodes), checks=_checks(view),
+            ready=registry.ready, leader=self._leader(), revision=view.revision, nodes=len(view.nodes), checks=_checks(view),
             services=sum(len(space.by_service) for space in view.spaces.values()) - own,
             instances=sum(len(there) for space in view.spaces.values() for there in space.by_node.values()) - own,
+            leading=registry.leading, members=len(registry.members), age_ms=age_of(registry), store=self._store(),
         )  # fmt: skip
         return Answer(200, msgspec.json.encode(body), headers=((INDEX, b"%d" % view.revision),))
+
+    def members(self, request: Request) -> Reply:
+        """The servers that are present."""
+        parameters.known_parameters(request.query, frozenset())
+        leader = self._leader()
+        members = tuple(
+            native.MemberState(
+                name=card.name, url=card.url, level=card.level, program=card.program, started_ms=card.started, leading=card.name == leader
+            )
+            for card in self._registry.members
+        )
+        return Answer(200, msgspec.json.encode(native.MemberList(members=members, leader=leader)))
+
+    def _leader(self) -> str:
+        contact = self._registry.contact()
+        return contact.leader if contact.known else ""
+
+    def _store(self) -> native.StoreState:
+        health = self._registry.health()
+        return native.StoreState(
+            reachable=health.reachable, detail=health.detail, version=health.version, size_bytes=health.size_bytes,
+            size_max_bytes=health.size_max_bytes,
+        )  # fmt: skip
 
     def health(self, _request: Request) -> Reply:
         """The process answers."""

@@ -7,11 +7,13 @@ when it is written, once for all watchers. One that falls behind, or comes back 
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Iterable, Iterator
+from functools import partial
 from typing import Final, NamedTuple
 
 from callboard.core.catalog.changes import Changes
 from callboard.core.watches import Watches
 from callboard.frontend.native import asking
+from callboard.frontend.native.answering import age_of
 from callboard.frontend.native.asking import Asking
 from callboard.frontend.native.errors import TOO_MANY_WATCHERS
 from callboard.frontend.native.settings import NativeStats
@@ -146,12 +148,13 @@ class Watch:
         try:
             retry_ms = self._retry_ms
             yield native_events.retry(retry_ms)
+            await self._caught_up(last_id)
             for frames in self._first(watcher, last_id):
                 yield self._joined(frames)
             while True:
                 if not await watcher.news(settings.alive_ms / 1000):
                     told_ms, retry_ms = retry_ms, self._retry_ms
-                    yield native_events.ALIVE if told_ms == retry_ms else native_events.retry(retry_ms) + native_events.ALIVE
+                    yield self._alive() if told_ms == retry_ms else native_events.retry(retry_ms) + self._alive()
                 elif watcher.behind:
                     for frames in self._anew(watcher, "the watcher fell behind"):
                         yield self._joined(frames)
@@ -160,6 +163,19 @@ class Watch:
         finally:
             self._watches.unsubscribe(watcher, watcher.topics)
             stats.watchers_now -= 1
+
+    def _alive(self) -> bytes:
+        """There was nothing to tell, as far as this member knows."""
+        age_ms = age_of(self._registry)
+        return native_events.aged(age_ms) if age_ms else native_events.ALIVE
+
+    async def _caught_up(self, last_id: str | None) -> None:
+        """A reader that was told of a later revision by another member waits until this one has it, if there is such a revision."""
+        revision, _, history = (last_id or "").partition(".")
+        if history == self._history and _is_revision(revision) and int(revision) > self._registry.revision:
+            reached: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+            self._registry.reached(Revision(int(revision))).then(partial(_tell, reached))
+            await reached
 
     @property
     def _retry_ms(self) -> int:
@@ -180,7 +196,7 @@ class Watch:
     def _missed(self, last_id: str) -> list[Changes] | str:
         """Every group after `last_id`, or why there is no telling."""
         revision, _, history = last_id.partition(".")
-        if history != self._history or not revision.isascii() or not revision.isdigit() or len(revision) > _ID_MAX_DIGITS:
+        if history != self._history or not _is_revision(revision):
             return "the last event id is none of this catalog's"
         if int(revision) > self._registry.revision:
             return "the last event id is of a later revision than the catalog's"
@@ -212,6 +228,15 @@ class Watch:
         for start in range(0, len(frames), step):
             yield frames[start : start + step]
         yield [_ready(revision, self._history)]
+
+
+def _is_revision(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= _ID_MAX_DIGITS
+
+
+def _tell(future: asyncio.Future[bool], value: bool) -> None:  # noqa: FBT001  # the shape of a callback
+    if not future.done():
+        future.set_result(value)
 
 
 def _ready(revision: Revision, history: str) -> bytes:

@@ -15,7 +15,7 @@ from callboard.net.http import coding
 from callboard.net.http.blocks import Sights
 from callboard.net.http.coding import Dates
 from callboard.net.http.handling import failed
-from callboard.net.http.message import Answer, Content, Errors, Read
+from callboard.net.http.message import Answer, Content, Errors, Fields, Read
 from callboard.net.http.settings import HttpSettings, HttpStats
 
 _OVERHEAD_BYTES: Final = 1_024
@@ -45,8 +45,9 @@ class Kept:
     """
 
     __slots__ = (
-        "_bare", "_head_bytes", "errors", "failed", "fresh", "gzip", "index", "index_field", "key", "live", "newest", "paused", "plain",
-        "quiet_until", "render", "stamp", "told", "topics", "waiters",
+        "_bare", "_head_bytes", "_standing", "errors",
+        "failed", "fresh", "gzip", "index", "index_field", "key", "live", "newest", "paused", "plain",
+        "quiet_until", "render", "stamp", "standing", "told", "topics", "waiters",
     )  # fmt: skip
 
     def __init__(self, read: Read, errors: Errors) -> None:
@@ -69,6 +70,9 @@ class Kept:
         self.quiet_until = 0
         self.paused = False
         """A wake-up is due when `quiet_until` has passed."""
+        self.standing: Callable[[], Fields] | None = read.standing
+        self._standing: Fields = ()
+        """What it told when the answer was last dated."""
         self._bare: Answer | None = None
         self._head_bytes = 0
 
@@ -80,10 +84,12 @@ class Kept:
 
     def shown(self) -> Answer:
         """The answer as it is sent, but for its body."""
-        assert self._bare is not None, "refreshed before"
-        if not self.index_field or self.failed:
-            return self._bare
-        return Answer(self._bare.status, b"", self._bare.content_type, (*self._bare.headers, (self.index_field, b"%d" % self.index)))
+        bare = self._bare
+        assert bare is not None, "refreshed before"
+        if self.failed:
+            return bare
+        index: Fields = ((self.index_field, b"%d" % self.index),) if self.index_field else ()
+        return Answer(bare.status, b"", bare.content_type, (*bare.headers, *index, *self._standing))
 
     def body(self) -> memoryview:
         """The body, not compressed."""
@@ -97,8 +103,18 @@ class Kept:
         self.newest = index
         if bare != self._bare or len(self.plain) != self._head_bytes + len(body) or not self.plain.endswith(body):
             self._bare, self.index = bare, index
-            head = dates.prefix(answer.status) + coding.head(self.shown(), len(body))
-            self.plain, self.gzip, self.stamp, self._head_bytes = head + body, None, dates.now, len(head)
+            self._stand()
+            self._put_head(dates, body)
+
+    def _stand(self) -> bool:
+        """Look how the server stands now; answers whether that is another thing to tell."""
+        before, self._standing = self._standing, self.standing() if self.standing is not None else ()
+        return self._standing != before
+
+    def _put_head(self, dates: Dates, body: bytes | memoryview) -> None:
+        shown = self.shown()
+        head = dates.prefix(shown.status) + coding.head(shown, len(body))
+        self.plain, self.gzip, self.stamp, self._head_bytes = b"".join((head, body)), None, dates.now, len(head)
 
     def compress(self, dates: Dates, min_bytes: int) -> bytes:
         """Make the other coding; the same bytes when it is not worth it."""
@@ -111,8 +127,10 @@ class Kept:
         return self.gzip
 
     def restamp(self, dates: Dates) -> None:
-        """Put the present date."""
-        if self.stamp is not dates.now:
+        """Put the present date, and how the server stands."""
+        if self._stand():
+            self._put_head(dates, self.body())
+        else:
             prefix = dates.prefix(self.shown().status)
             second = self.gzip is not None and self.gzip is not self.plain
             self.plain = prefix + self.plain[len(prefix) :]
@@ -169,7 +187,10 @@ class Answers:
     def wire(self, kept: Kept, *, gzip: bool) -> bytes:
         """The complete response, rendered, coded and dated as of now."""
         self.refresh(kept)
-        kept.restamp(self._dates)
+        if kept.stamp is not self._dates.now:
+            before = kept.weight
+            kept.restamp(self._dates)
+            self._account(kept, kept.weight - before)
         if not gzip:
             return kept.plain
         if kept.gzip is not None:

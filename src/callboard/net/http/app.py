@@ -17,9 +17,9 @@ from callboard.model.errors import InvalidError
 from callboard.model.time import MILLISECOND, Instant
 from callboard.net.http import coding
 from callboard.net.http.answers import Kept
-from callboard.net.http.handling import call, failed, refused, too_many_waiting, unknown_outcome
+from callboard.net.http.handling import Replying, at_once, call, failed, refused, too_late, too_many_waiting
 from callboard.net.http.hub import Hub
-from callboard.net.http.message import Answer, Errors, Later, Read, Reply, Stream
+from callboard.net.http.message import After, Answer, Errors, Later, Read, Reply, Stream
 from callboard.net.http.parked import ANSWER, PARKED
 from callboard.net.http.request import LongRequest, Origin
 from callboard.net.http.routing import Missing
@@ -40,8 +40,8 @@ class Waiting:
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
-        self.future: asyncio.Future[Answer | None] = hub.loop.create_future()
-        """An answer, or None: look again."""
+        self.future: asyncio.Future[Reply | None] = hub.loop.create_future()
+        """A reply, or None: look again."""
         self.kept: Kept | None = None
         self.after = self.due = self.slot = 0
 
@@ -49,10 +49,10 @@ class Waiting:
         """The change has come, or the time is over."""
         self.known(None)
 
-    def known(self, answer: Answer | None) -> None:
-        """The outcome has come."""
+    def known(self, reply: Reply | None) -> None:
+        """What it waits for has come."""
         if not self.future.done():
-            self.future.set_result(answer)
+            self.future.set_result(reply)
 
     def expired(self, now: Instant) -> None:
         """The time is over."""
@@ -127,6 +127,7 @@ class LongWay:
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
         self._over: set[asyncio.Future[None]] = set()
+        self._stopping = False
 
     def application(self) -> Starlette:
         """What uvicorn calls."""
@@ -135,7 +136,8 @@ class LongWay:
         return starlette
 
     def end_streams(self) -> None:
-        """The server stops: streams end where they are."""
+        """The server stops: streams end where they are, and nobody waits for a change any more."""
+        self._stopping = True
         for over in self._over:
             if not over.done():
                 over.set_result(None)
@@ -149,10 +151,11 @@ class LongWay:
     async def _exchange(self, exchange: Exchange) -> None:
         hub = self._hub
         raw_path = exchange.raw_path.decode("latin-1")
-        body = await exchange.body(hub.settings.body_max_bytes)
+        limit = hub.body_max_bytes(exchange.scope["method"].encode("latin-1"), exchange.raw_path)
+        body = await exchange.body(limit)
         if body is None:
             errors = hub.router.errors(raw_path)
-            answer = refused(errors, 413, f"the body must have at most {hub.settings.body_max_bytes} bytes", hub.stats)
+            answer = refused(errors, 413, f"the body must have at most {limit} bytes", hub.stats)
             return await self._send(exchange, replace(answer, headers=(*answer.headers, (b"connection", b"close"))), errors)
         try:
             path, query = decode_path(raw_path), exchange.raw_query.decode()
@@ -174,8 +177,9 @@ class LongWay:
             await self._send(exchange, reply, errors)
         elif isinstance(reply, Read):
             await self._read(exchange, reply, errors)
-        elif isinstance(reply, Later):
-            await self._later(exchange, reply, errors)
+        elif isinstance(reply, Later | After):
+            known = await self._known(exchange, reply, errors)
+            await self._reply(exchange, at_once(known) if self._stopping else known, errors)
         else:
             await self._stream(exchange, reply)
 
@@ -211,20 +215,24 @@ class LongWay:
         await exchange.start(shown.status, coding.fields(shown, len(body), gzipped=wire is not kept.plain))
         return await exchange.write(body, more=False)
 
-    async def _later(self, exchange: Exchange, later: Later, errors: Errors) -> None:
+    async def _known(self, exchange: Exchange, waited: Later | After[Any], errors: Errors) -> Reply:
+        """What that comes to which the reply waits for."""
         hub = self._hub
         waiting = Waiting(hub)
         hub.timers.put(waiting, hub.timers.now() + hub.settings.later_time_max_ms * MILLISECOND)
         try:
-            later.pending.then(waiting.known)
-            answer = await exchange.unless_gone(waiting.future)
+            if isinstance(waited, Later):
+                waited.pending.then(waiting.known)
+            else:
+                Replying(waited, errors, hub.stats).then(waiting.known)
+            reply = await exchange.unless_gone(waiting.future)
         except GoneError:
             raise
         except Exception as error:  # noqa: BLE001  # as if the handler had raised it
-            answer = failed(errors, error, hub.stats, "asking for an outcome")
+            reply = failed(errors, error, hub.stats, "asking for an outcome")
         finally:
             waiting.forget()
-        await self._send(exchange, answer if answer is not None else unknown_outcome(errors, hub.stats), errors)
+        return reply if reply is not None else too_late(waited, errors, hub.stats)
 
     async def _stream(self, exchange: Exchange, stream: Stream) -> None:
         """Send what the stream brings until it ends, the client leaves, or the server stops."""

@@ -16,6 +16,7 @@ from uvicorn.server import ServerState
 from callboard.net.http.settings import HttpSettings
 
 TOO_LATE: Final = "the request did not come within the time there is for it"
+_TOO_MANY_BYTES: Final = 2**63
 _FIELD_BYTES: Final = 4
 """Colon, space and line break of a header field."""
 
@@ -37,6 +38,10 @@ class Front(Protocol):
 
     def between_messages(self) -> None:
         """Every message was read whole and answered."""
+        ...
+
+    def body_max_bytes(self, method: bytes, target: bytes) -> int:
+        """Of a request to that method and target."""
         ...
 
     def refuse(self, status: int, detail: str, target: bytes = b"") -> object:
@@ -136,8 +141,8 @@ class Behind(HttpToolsProtocol):
         if self._head_bytes > self._settings.head_max_bytes:
             self._refuse_head()
             raise RefusedError
-        if self._announced_bytes() > self._settings.body_max_bytes:
-            self._refuse(413, f"the body must have at most {self._settings.body_max_bytes} bytes")
+        if (length := self._announced_bytes()) > self._settings.body_max_bytes and length > (limit := self._body_max_bytes()):
+            self._refuse(413, f"the body must have at most {limit} bytes")
             raise RefusedError
         self._in_head = False
         super().on_headers_complete()
@@ -166,7 +171,10 @@ class Behind(HttpToolsProtocol):
 
     def _announced_bytes(self) -> int:
         length = next((value for name, value in self.headers if name == b"content-length"), b"0")
-        return int(length) if len(length) < 20 else self._settings.body_max_bytes + 1
+        return int(length) if len(length) < 20 else _TOO_MANY_BYTES
+
+    def _body_max_bytes(self) -> int:
+        return self.door.body_max_bytes(self.parser.get_method(), self.url) if self.door is not None else self._settings.body_max_bytes
 
     def _limit_head(self) -> None:
         if self._in_head and not self.deaf and max(self._head_bytes, self._unread_bytes) > self._settings.head_max_bytes:

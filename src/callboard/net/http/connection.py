@@ -202,6 +202,10 @@ class Connection(asyncio.Protocol):
         self._state = SLOW
         self._deadline(self._hub.settings.head_time_max_ms)
 
+    def body_max_bytes(self, method: bytes, target: bytes) -> int:
+        """Of a request to that method and target."""
+        return self._hub.body_max_bytes(method, target)
+
     def head_ended(self) -> None:
         """Behind has read a head."""
         self._hub.stats.slow += 1

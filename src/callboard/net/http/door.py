@@ -5,15 +5,15 @@ goes to uvicorn's own protocol object, which is made for the first request that 
 Bytes are only looked at between two messages, so nothing inside a body is ever taken for a request.
 """
 
-from typing import Final
+from typing import Any, Final
 
 from callboard.model.time import MILLISECOND, Instant
 from callboard.net.http.answers import Kept
 from callboard.net.http.behind import TOO_LATE
 from callboard.net.http.blocks import Facts
 from callboard.net.http.connection import ASKING, FULL, IDLE, LATER, LINGERING, PARKED, PARTIAL, SLOW, Connection
-from callboard.net.http.handling import failed, unknown_outcome
-from callboard.net.http.message import Answer, Errors, Later
+from callboard.net.http.handling import Replying, at_once, failed, too_late
+from callboard.net.http.message import After, Errors, Later, Reply
 from callboard.net.http.quick import WAIT, Quick
 
 _STARTS: Final = frozenset(verb[:length] for verb in (b"GET ", b"PUT ", b"POST", b"DELE") for length in (1, 2, 3, 4))
@@ -22,7 +22,7 @@ _STARTS: Final = frozenset(verb[:length] for verb in (b"GET ", b"PUT ", b"POST",
 class Door(Connection):
     """One connection."""
 
-    __slots__ = ("_answer", "_errors", "_facts", "_need", "_quick")
+    __slots__ = ("_errors", "_facts", "_need", "_quick", "_reply", "_waited")
 
     def __init__(self, quick: Quick) -> None:
         super().__init__(quick.hub)
@@ -32,7 +32,9 @@ class Door(Connection):
         self._facts: Facts | None = None
         """Of the request that is under way."""
         self._errors: Errors | None = None
-        self._answer: Answer | None = None
+        self._reply: Reply | None = None
+        """What became known while it was asked for."""
+        self._waited: Later | After[Any] | None = None
 
     # -- what arrives
 
@@ -117,8 +119,8 @@ class Door(Connection):
 
     def _body_is_there(self, data: bytes, at: int, end: int, facts: Facts) -> bool:
         settings = self._hub.settings
-        if facts.length > settings.body_max_bytes:
-            self.refuse(413, f"the body must have at most {settings.body_max_bytes} bytes", data[at:end].split(b" ", 2)[1])
+        if facts.length > settings.body_max_bytes and facts.length > (limit := self._hub.body_max_bytes(*data[at:end].split(b" ", 2)[:2])):
+            self.refuse(413, f"the body must have at most {limit} bytes", data[at:end].split(b" ", 2)[1])
         elif facts.length > settings.quick_body_max_bytes:
             self._slow(data[at:])
         elif end + facts.length > len(data):
@@ -192,36 +194,45 @@ class Door(Connection):
         """The change has come, or the time is over."""
         self._finish(self._hub.answers.wire(kept, gzip=self._facts is not None and self._facts.gzip))
 
-    def wait_for(self, later: Later, facts: Facts, errors: Errors) -> Answer | None:
-        """It waits for an outcome; answers it when it is known already."""
+    def wait_for(self, waited: Later | After[Any], facts: Facts, errors: Errors) -> Reply | None:
+        """It waits until something is known; answers what that comes to when it is known already."""
         self._state = ASKING
         try:
-            later.pending.then(self._known)
+            if isinstance(waited, Later):
+                waited.pending.then(self._known)
+            else:
+                Replying(waited, errors, self._hub.stats).then(self._known)
         except Exception as error:  # noqa: BLE001  # as if the handler had raised it
-            self._answer = failed(errors, error, self._hub.stats, "asking for an outcome")
-        if self._answer is not None:
-            answer, self._answer = self._answer, None
+            self._reply = failed(errors, error, self._hub.stats, "asking for an outcome")
+        if self._reply is not None:
+            reply, self._reply = self._reply, None
             self._state = IDLE
-            return answer
+            return reply
         self._state = LATER
         self._facts = facts
         self._errors = errors
+        self._waited = waited
         self._deadline(self._hub.settings.later_time_max_ms)
         return None
 
-    def _known(self, answer: Answer) -> None:
+    def _known(self, reply: Reply) -> None:
         if self._state == ASKING:
-            self._answer = answer
+            self._reply = reply
         elif self._state == LATER:
-            self._tell(answer)
+            self._tell(reply)
 
-    def _tell(self, answer: Answer) -> None:
-        errors = self._errors or self._hub.router.plain
-        self._finish(self._hub.encode(answer, errors, gzip=self._facts is not None and self._facts.gzip))
+    def _tell(self, reply: Reply) -> None:
+        """What was waited for is known. It may be that something else has to be waited for now."""
+        facts, errors = self._facts, self._errors
+        assert facts is not None, "kept as long as it waits"
+        assert errors is not None, "the same"
+        wire = self._quick.reply(self, at_once(reply) if self._ending else reply, facts, errors)
+        if wire != WAIT:
+            self._finish(wire)
 
     def _finish(self, wire: bytes) -> None:
         facts = self._facts
-        self._facts = self._errors = None
+        self._facts = self._errors = self._waited = None
         self._state = IDLE
         if facts is None or facts.close or self._ending:
             self._last(wire)
@@ -241,7 +252,8 @@ class Door(Connection):
             hub.parked.expire(self)
         elif self._state == LATER:
             self._ending = True
-            self._tell(unknown_outcome(self._errors or hub.router.plain, hub.stats))
+            assert self._waited is not None, "kept as long as it waits"
+            self._tell(too_late(self._waited, self._errors or hub.router.plain, hub.stats))
         elif self._state == PARTIAL:
             self.refuse(408, TOO_LATE)
         elif self._state == SLOW and behind is not None and not behind.between:

@@ -70,6 +70,11 @@ class Hub:
             self._last = answer, self.dates.now, wire
         return wire
 
+    def body_max_bytes(self, method: bytes, target: bytes) -> int:
+        """Of a request to that method and target."""
+        path = target.partition(b"?")[0].decode("latin-1")
+        return self.router.body_max_bytes(method.decode("latin-1"), path, self.settings.body_max_bytes)
+
     def tick(self, wall_s: float) -> None:
         """A second has passed: put the date, and cut off who does not read."""
         self.dates.tick(wall_s)

@@ -1,4 +1,4 @@
-"""The language between HTTP and the frontends: a request, and the four kinds of reply a handler may give.
+"""The language between HTTP and the frontends: a request, and the five kinds of reply a handler may give.
 
 Handlers are plain functions, called by the quick door and by Starlette alike, so each endpoint is written once. A handler never waits:
 it answers, or says what the answer waits for. Requests and replies live for one exchange; what a `Read` renders is kept and shared.
@@ -6,7 +6,7 @@ it answers, or says what the answer waits for. Requests and replies live for one
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from callboard.model.rows import Revision
 from callboard.model.time import Duration
@@ -15,6 +15,9 @@ from callboard.wire.url import Query
 
 JSON = b"application/json"
 TEXT = b"text/plain; charset=utf-8"
+Fields = tuple[tuple[bytes, bytes], ...]
+"""Header fields by name."""
+T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 
@@ -56,7 +59,7 @@ class Answer:
     status: int = 200
     body: bytes = b""
     content_type: bytes = JSON
-    headers: tuple[tuple[bytes, bytes], ...] = ()
+    headers: Fields = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,11 @@ class Read:
     """Header field that carries the index; empty for none."""
     after: int | None = None
     wait: Duration = Duration(0)
+    standing: Callable[[], Fields] | None = None
+    """Header fields that tell how the server stands when the answer is sent, and not when it was rendered; looked at once a second.
+    Everybody who uses the same `key` must mean the same fields."""
+    by_line: bool = True
+    """Its request line alone leads to it, without another question to the handler."""
 
 
 class Pending(Protocol[T_co]):
@@ -100,16 +108,59 @@ class Later:
 
 
 @dataclass(frozen=True, slots=True)
+class After(Generic[T]):
+    """A reply that can only be given when something is known: `then` makes it. For writes it is `Later`; this is for reads.
+
+    Make one with `after`, which gives the reply at once where that can be.
+    """
+
+    pending: Pending[T]
+    then: "Callable[[T], Reply]"
+
+
+@dataclass(frozen=True, slots=True)
 class Stream:
     """An answer without an end that is known (server-sent events). Only on routes that are not quick."""
 
     chunks: AsyncIterator[bytes]
     content_type: bytes
-    headers: tuple[tuple[bytes, bytes], ...] = ()
+    headers: Fields = ()
 
 
-Reply = Answer | Read | Later | Stream
+Reply = Answer | Read | Later | After[Any] | Stream
 Handler = Callable[[Request], Reply]
+
+
+class _Told(Generic[T]):
+    """What was told of something pending, if anything was."""
+
+    __slots__ = ("_callback", "_told")
+
+    def __init__(self) -> None:
+        self._told: list[T] = []
+        self._callback: Callable[[T], None] | None = None
+
+    @property
+    def told(self) -> list[T]:
+        """The value, if it is known."""
+        return self._told
+
+    def tell(self, value: T) -> None:
+        """It is known."""
+        self._told.append(value)
+        if self._callback is not None:
+            self._callback(value)
+
+    def then(self, callback: Callable[[T], None]) -> None:
+        """It was not known at once: call back when it is."""
+        self._callback = callback
+
+
+def after(pending: Pending[T], then: Callable[[T], Reply]) -> Reply:
+    """The reply that `then` makes of what is pending: that reply itself when it is known already."""
+    told: _Told[T] = _Told()
+    pending.then(told.tell)
+    return then(told.told[0]) if told.told else After(told, then)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +174,8 @@ class Route:
     path: str
     handler: Handler
     quick: bool = True
+    body_max_bytes: int = 0
+    """Of a request, where that is more than everywhere (`HttpSettings.body_max_bytes`)."""
 
 
 class Errors(Protocol):

@@ -1,14 +1,14 @@
 """What the quick door answers itself: kept answers by their line, and the handlers of quick routes. It lives as long as the server."""
 
 from asyncio import Transport
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from callboard.model.errors import InvalidError
 from callboard.net.http.answers import Waiter
 from callboard.net.http.blocks import Facts
 from callboard.net.http.handling import call, failed, too_many_waiting
 from callboard.net.http.hub import Hub
-from callboard.net.http.message import Answer, Errors, Later, Read
+from callboard.net.http.message import After, Answer, Errors, Later, Read, Reply
 from callboard.net.http.parked import ANSWER, PARKED
 from callboard.net.http.request import QuickRequest
 from callboard.net.http.routing import Missing
@@ -27,8 +27,8 @@ class Caller(Waiter, Protocol):
         """It waits for a change, `wait` nanoseconds at most."""
         ...
 
-    def wait_for(self, later: Later, facts: Facts, errors: Errors) -> Answer | None:
-        """It waits for an outcome; answers it when it is known already."""
+    def wait_for(self, waited: Later | After[Any], facts: Facts, errors: Errors) -> Reply | None:
+        """It waits until something is known; answers what that comes to when it is known already."""
         ...
 
 
@@ -60,19 +60,23 @@ class Quick:
         request = QuickRequest(method, path, raw_query, body, facts, caller.transport)
         request.rest = rest
         reply = call(place, request, hub.stats)
-        if isinstance(reply, Read):
-            by_line = method == "GET" and not body and not reply.after and not request.touched
-            return self._read(caller, reply, facts, place.errors, line if by_line else b"")
-        if isinstance(reply, Later):
-            known = caller.wait_for(reply, facts, place.errors)
-            if known is None:
-                return WAIT
-            reply = known
         if isinstance(reply, Answer):
             return hub.encode(reply, place.errors, gzip=facts.gzip)
-        return hub.encode(
-            failed(place.errors, TypeError("a quick route must not answer with a stream"), hub.stats, f"{method} {path}"), place.errors
-        )
+        if isinstance(reply, Read) and reply.by_line and method == "GET" and not body and not reply.after and not request.touched:
+            return self._read(caller, reply, facts, place.errors, line)
+        return self.reply(caller, reply, facts, place.errors)
+
+    def reply(self, caller: Caller, reply: Reply, facts: Facts, errors: Errors) -> bytes:
+        """What a reply comes to: a complete response, or `WAIT`."""
+        if isinstance(reply, Later | After):
+            known = caller.wait_for(reply, facts, errors)
+            return WAIT if known is None else self.reply(caller, known, facts, errors)
+        if isinstance(reply, Read):
+            return self._read(caller, reply, facts, errors, b"")
+        if isinstance(reply, Answer):
+            return self.hub.encode(reply, errors, gzip=facts.gzip)
+        error = TypeError("a quick route must not answer with a stream")
+        return self.hub.encode(failed(errors, error, self.hub.stats, "a quick route"), errors)
 
     def _read(self, caller: Caller, read: Read, facts: Facts, errors: Errors, line: bytes) -> bytes:
         hub = self.hub

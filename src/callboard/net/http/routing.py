@@ -97,6 +97,11 @@ class Router:
                 found = at
         return found
 
+    def body_max_bytes(self, method: str, path: str, usual: int) -> int:
+        """Of a request; `usual` unless its route takes more."""
+        found = self.find(method, path)
+        return usual if isinstance(found, Missing) else max(usual, found[0].route.body_max_bytes)
+
     def errors(self, path: str) -> Errors:
         """How the site that `path` falls into tells errors."""
         for site in self._sites:

@@ -1,4 +1,4 @@
-"""What several members of one process share: rows, history and the leadership over them.
+"""What several members of one process share: rows, history, the leadership over them and who is present.
 
 The engine lives as long as somebody holds it, longer than the store handles of single members. Everything happens on one event loop and
 no method waits, so each call is atomic: this is the plainest truth there is, and the other stores are held against it.
@@ -12,6 +12,7 @@ from callboard.model.errors import DeposedError, FullError
 from callboard.model.rows import ORIGIN, Group, Key, Position, Revision, Row
 from callboard.model.time import Instant
 from callboard.store.contract import Caps, judge_group, judge_position
+from callboard.store.memory.presence import Presence
 from callboard.store.memory.settings import MemorySettings
 
 
@@ -66,11 +67,12 @@ class MemoryEngine:
     def __init__(self, settings: MemorySettings | None = None) -> None:
         self.settings = settings or MemorySettings()
         limits = self.settings
-        self.caps = Caps(limits.value_max_bytes, limits.group_max_rows, limits.group_max_bytes, durable=False)
+        self.caps = Caps(limits.value_max_bytes, limits.group_max_rows, limits.group_max_bytes, durable=False, shared=True)
         self.head = ORIGIN
         self.rows: dict[Key, Row] = {}
         self.changed = asyncio.Event()
         self.vacant = asyncio.Event()
+        self.presence = Presence()
         self.stats = MemoryStats()
         self._history: dict[Revision, Group] = {}
         self._oldest = ORIGIN
@@ -93,6 +95,10 @@ class MemoryEngine:
         """Take the lead from whoever has it, as an engine with leases does when one runs out."""
         if self._leader is not None:
             self._leader.end()
+
+    def expel(self, name: str) -> None:
+        """End the membership of the member `name`, as an engine with leases does when one runs out."""
+        self.presence.expel(name)
 
     def commit(self, group: Group, by: object) -> Position:
         """Fold `group` if its leader still leads and its history is ours."""
@@ -160,6 +166,7 @@ class MemoryEngine:
         """Let everyone who waits look again."""
         self.changed = _renewed(self.changed)
         self.vacant = _renewed(self.vacant)
+        self.presence.wake()
 
 
 def _renewed(event: asyncio.Event) -> asyncio.Event:

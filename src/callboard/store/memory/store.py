@@ -3,9 +3,11 @@
 from collections.abc import AsyncIterator, Sequence
 
 from callboard.model.errors import UnavailableError
+from callboard.model.members import Card
 from callboard.model.rows import Group, Position, Row
-from callboard.store.contract import Caps, Leadership, Snapshot
+from callboard.store.contract import Caps, Health, Leadership, Membership, Snapshot
 from callboard.store.memory.engine import MemoryEngine, MemoryLeadership
+from callboard.store.memory.presence import MemoryMembership
 
 
 class MemoryStore:
@@ -16,6 +18,7 @@ class MemoryStore:
         self.stats = engine.stats
         self._is_open = False
         self._leadership: MemoryLeadership | None = None
+        self._membership: MemoryMembership | None = None
 
     @property
     def caps(self) -> Caps:
@@ -65,7 +68,28 @@ class MemoryStore:
         self._is_open = False
         if self._leadership is not None:
             self._leadership.end()
+        if self._membership is not None:
+            self._membership.end()
         self.engine.wake()
+
+    async def join(self, card: Card) -> Membership:
+        self._require_open()
+        self._membership = self.engine.presence.join(card)
+        return self._membership
+
+    async def members(self) -> AsyncIterator[tuple[Card, ...]]:
+        self._require_open()
+        told: tuple[Card, ...] | None = None
+        while self._is_open:
+            cards = self.engine.presence.cards
+            if cards == told:
+                await self.engine.presence.changed.wait()
+            else:
+                told = cards
+                yield cards
+
+    def health(self) -> Health:
+        return Health(self._is_open, "" if self._is_open else "the store is not open")
 
     def _require_open(self) -> None:
         if not self._is_open:

@@ -6,18 +6,22 @@ never behind what was acknowledged.
 """
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from callboard.model.errors import CompactedError, DeposedError, StoreError, UnavailableError
+from callboard.model.errors import CompactedError, DeposedError, IndeterminateError, StoreError, UnavailableError
+from callboard.model.members import Card
 from callboard.model.rows import ORIGIN, Group, Position, Row
 from callboard.model.time import Instant, Timestamp
-from callboard.store.contract import Caps, Leadership, Snapshot, judge_group
+from callboard.store.contract import Caps, Health, Leadership, Membership, Snapshot, judge_group
+from callboard.store.sqlite.database import DATABASE_NAME
 from callboard.store.sqlite.directory import DirectoryLock, make_directory
 from callboard.store.sqlite.engine import Engine, Receipt
 from callboard.store.sqlite.feed import Feed
+from callboard.store.sqlite.presence import Presence
 from callboard.store.sqlite.reader import Changelog, Load
 from callboard.store.sqlite.settings import SqliteSettings
 from callboard.store.sqlite.worker import Worker
@@ -85,6 +89,8 @@ class SqliteStore:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._leadership: SqliteLeadership | None = None
         self._vacant = asyncio.Event()
+        self._presence = Presence()
+        self._trouble: StoreError | None = None
         self.stats = SqliteStats()
 
     @property
@@ -125,6 +131,7 @@ class SqliteStore:
         if self._leadership is not None:
             self._leadership.end()
         self._vacate()
+        self._presence.close()
         await self._stop()
 
     async def _stop(self) -> None:
@@ -220,13 +227,16 @@ class SqliteStore:
                 lambda: self._engine.commit(group, by.generation),
                 lambda receipt: self._landed(group, receipt),
             )
-        except StoreError:
+        except StoreError as error:
             self.stats.refused += 1
+            if not isinstance(error, DeposedError):
+                self._trouble = error
             raise
         return receipt.position
 
     def _landed(self, group: Group, receipt: Receipt) -> None:
         stats = self.stats
+        self._trouble = None
         if not receipt.written:
             stats.fenced_reads += 1
             return
@@ -238,6 +248,36 @@ class SqliteStore:
         if receipt.wal_bytes > self._settings.wal_max_bytes:
             for load in tuple(self._loads):
                 self._give_up(load, CompactedError(self._feed.head.revision))
+
+    # --- presence and health ------------------------------------------------------------------------------------------------------------
+
+    async def join(self, card: Card) -> Membership:
+        self._require_open()
+        return self._presence.join(card)
+
+    async def members(self) -> AsyncIterator[tuple[Card, ...]]:
+        self._require_open()
+        feed = self._feed
+        told: tuple[Card, ...] | None = None
+        while not feed.closed:
+            cards = self._presence.cards
+            if cards == told:
+                await self._presence.changed.wait()
+            else:
+                told = cards
+                yield cards
+
+    def health(self) -> Health:
+        """What the last group met, and the size of the file."""
+        path = self._directory / DATABASE_NAME
+        trouble, size = self._trouble, 0
+        detail, reachable = str(trouble or ""), not isinstance(trouble, UnavailableError | IndeterminateError)
+        try:
+            self._require_open()
+            size = path.stat().st_size
+        except (StoreError, OSError) as error:
+            reachable, detail = False, str(error)
+        return Health(reachable, detail, f"SQLite {sqlite3.sqlite_version}", size, self._settings.database_max_bytes)
 
     # --- what the engine tells, in the writer thread ------------------------------------------------------------------------------------
 

@@ -1,0 +1,168 @@
+"""What differs between two views: one synthetic change, for a member that had to load anew and cannot tell what happened in between.
+
+It names every topic whose answer or index differs, and no other. Only a topic that neither view has ever heard of is not named, though its
+index may have risen with the global floor: nothing can be told of it. It lives as long as the swap of the views.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Final, TypeVar
+
+from callboard.core.catalog import queries
+from callboard.core.catalog.changes import Changes, CheckChange, InstanceChange, NodeChange
+from callboard.core.catalog.draft import shown_with_checks
+from callboard.core.catalog.indexes import node_index, service_index, table_index
+from callboard.core.catalog.view import Space, View
+from callboard.model.check import Check
+from callboard.model.instance import Placed
+from callboard.model.names import PUBLIC
+from callboard.model.rows import Key, Revision, split_key
+from callboard.model.topics import NODES, Topic, checks_topic, node_topic, service_topic, services_topic
+
+V = TypeVar("V")
+_EMPTY: Final = Space()
+
+
+def differences(before: View, after: View) -> Changes:
+    """Everything that leads from one view to the other."""
+    changes = Changes(after.revision)
+    _diff_nodes(before, after, changes)
+    for namespace in _either(before.spaces, after.spaces):
+        _diff_space(before, after, namespace, changes)
+    unnamed = dict.fromkeys(_suspects(before, after, changes))
+    changes.topics.update(topic for topic in unnamed if index_of(before, topic) != index_of(after, topic))
+    return changes
+
+
+def index_of(view: View, topic: Topic) -> Revision:
+    """The index of any topic."""
+    kind, *parts = split_key(Key(topic))
+    if kind == "s":
+        return service_index(view, parts[0], parts[1])
+    return node_index(view, parts[0]) if kind == "n" else table_index(view, topic)
+
+
+def _either(before: Mapping[str, V], after: Mapping[str, V]) -> list[str]:
+    return [*before, *(name for name in after if name not in before)]
+
+
+def _pairs(before: Mapping[str, V], after: Mapping[str, V]) -> Iterator[tuple[V | None, V | None]]:
+    """What is under the same name in both, where it differs."""
+    for name in _either(before, after):
+        old, new = before.get(name), after.get(name)
+        if old is not new and old != new:
+            yield old, new
+
+
+# -- rows
+
+
+def _diff_nodes(before: View, after: View, changes: Changes) -> None:
+    for old, new in _pairs(before.nodes, after.nodes):
+        there = old or new
+        assert there is not None
+        changes.nodes.append(NodeChange(old, new))
+        changes.topics.add(NODES)
+        _name_node(before, after, there.name.lower(), changes)
+
+
+def _name_node(before: View, after: View, node: str, changes: Changes) -> None:
+    """Its row or its own checks differ, and so does every service on it."""
+    changes.topics.add(node_topic(node))
+    changes.topics.update(_services_on(before, node))
+    changes.topics.update(_services_on(after, node))
+
+
+def _services_on(view: View, node: str) -> Iterator[Topic]:
+    for namespace in view.spaces:
+        for placed in view.on_node(namespace, node).values():
+            yield service_topic(namespace, placed.instance.service)
+
+
+def _diff_space(before: View, after: View, namespace: str, changes: Changes) -> None:
+    count = len(changes.instances)
+    old_space, new_space = before.spaces.get(namespace, _EMPTY), after.spaces.get(namespace, _EMPTY)
+    for node in _either(old_space.by_node, new_space.by_node):
+        for old, new in _pairs(before.on_node(namespace, node), after.on_node(namespace, node)):
+            _diff_placed(old, new, changes)
+    for node in _either(old_space.holders, new_space.holders):
+        _diff_checks(before, after, namespace, node, changes)
+    if len(changes.instances) > count and queries.services(before, namespace) != queries.services(after, namespace):
+        changes.topics.add(services_topic(namespace))
+
+
+def _diff_checks(before: View, after: View, namespace: str, node: str, changes: Changes) -> None:
+    """By identity, whatever they belong to: one that moved is one change."""
+    old, new = _checks_on(before, namespace, node), _checks_on(after, namespace, node)
+    of_node = False
+    for was, now in _pairs(old, new):
+        changes.checks.append(CheckChange(was, now))
+        of_node = of_node or any(check is not None and not check.instance for check in (was, now))
+        changes.topics.update((checks_topic(namespace), node_topic(node)))
+    if of_node:
+        _name_node(before, after, node, changes)
+
+
+def _checks_on(view: View, namespace: str, node: str) -> Mapping[str, Check]:
+    there = {check.id: check for placed in view.on_node(namespace, node).values() for check in placed.checks}
+    if namespace == PUBLIC:
+        there.update(view.checks_of_node(node))
+    return there
+
+
+def _diff_placed(old: Placed | None, new: Placed | None, changes: Changes) -> None:
+    """An instance or its checks differ."""
+    was, now = (old.instance if old is not None else None), (new.instance if new is not None else None)
+    for instance in (was, now):
+        if instance is not None:
+            changes.topics.add(service_topic(instance.namespace, instance.service))
+            changes.topics.add(node_topic(instance.node))
+    if was != now:
+        changes.instances.append(InstanceChange(was, now))
+    if old is not None and new is not None and old.checks and shown_with_checks(old.instance) != shown_with_checks(new.instance):
+        changes.topics.add(checks_topic(old.instance.namespace))
+
+
+# -- indexes
+
+
+def _suspects(before: View, after: View, changes: Changes) -> Iterator[Topic]:
+    """Topics not named yet whose index may differ all the same."""
+    named = changes.topics
+    everything = _known(before, after) if before.global_floor != after.global_floor else _floored(before, after)
+    return (topic for topic in everything if topic not in named)
+
+
+def _floored(before: View, after: View) -> Iterator[Topic]:
+    """Those that a row has left, and lists, whose index may stand on rows."""
+    yield from _lists(before, after)
+    for topic in _either(before.floors, after.floors):
+        if before.floors.get(topic) == after.floors.get(topic):
+            continue
+        if topic.startswith("h/"):
+            yield from _inherit(before, after, topic)
+        else:
+            yield Topic(topic)
+
+
+def _inherit(before: View, after: View, floor: str) -> Iterator[Topic]:
+    node = split_key(Key(floor))[1]
+    yield node_topic(node)
+    yield from _services_on(before, node)
+    yield from _services_on(after, node)
+
+
+def _lists(before: View, after: View) -> Iterator[Topic]:
+    yield NODES
+    for namespace in _either(before.spaces, after.spaces):
+        yield services_topic(namespace)
+        yield checks_topic(namespace)
+
+
+def _known(before: View, after: View) -> Iterator[Topic]:
+    """Every topic either view has a row or a floor of."""
+    yield from _lists(before, after)
+    for view in (before, after):
+        yield from (node_topic(split_key(Key(floor))[1]) if floor.startswith("h/") else Topic(floor) for floor in view.floors)
+        yield from (node_topic(node) for node in view.nodes)
+        for namespace, space in view.spaces.items():
+            yield from (service_topic(namespace, service) for service in space.by_service)

@@ -1,0 +1,1 @@
+"""Member to member: how the servers of a cluster exchange messages."""

@@ -1,0 +1,247 @@
+"""The etcd store over three nodes that crash and stand still, and over TLS with users. Verdicts need an etcd that is sound itself."""
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+
+import msgspec
+import pytest
+
+from callboard.model.errors import DeposedError, IndeterminateError, UnavailableError
+from callboard.model.rows import ORIGIN, Group, Key, Row
+from callboard.net.tasks import spawn
+from callboard.store.contract import Store
+from callboard.store.etcd.store import EtcdStore
+from callboard.testing.etcd import Etcd, Node
+from callboard.testing.store_suite_kit import Scribe, card, fold, followed, loaded, next_of, seen
+from tests.store.etcd_harness import fresh_prefix, make_store, restart, settings_of
+from tests.support import run
+
+pytestmark = pytest.mark.interop
+PATIENCE_S = 40.0
+_log = logging.getLogger(__name__)
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Etcd]:
+    with Etcd.running(tmp_path_factory.mktemp("etcd"), nodes=3, sound=True) as etcd:
+        yield etcd
+
+
+@pytest.fixture
+def three(running: Etcd) -> Iterator[Etcd]:
+    """All nodes are well before and after."""
+    yield running
+    for node in running.nodes:
+        with contextlib.suppress(Exception):
+            node.resume()
+        if not node.alive():
+            node.start()
+    running.wait()
+
+
+@contextlib.asynccontextmanager
+async def stores(etcd: Etcd, count: int = 2, **changes: object) -> AsyncIterator[list[EtcdStore]]:
+    """Members on a prefix of their own; `first` names the node that the first member asks first."""
+    settings = msgspec.structs.replace(settings_of(etcd, fresh_prefix(), **changes), leader_ttl_s=4, member_ttl_s=10)
+    opened = [make_store(settings) for _ in range(count)]
+    try:
+        for store in opened:
+            await store.open()
+        yield opened
+    finally:
+        for store in opened:
+            await store.close()
+
+
+async def write(scribe: Scribe, group: Group) -> float:
+    """Land a group as a leader does: after an unknown end the same again. Answers how long it took."""
+    begun = time.monotonic()
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            with contextlib.suppress(UnavailableError, IndeterminateError):
+                await scribe.commit(group)
+                return time.monotonic() - begun
+            await asyncio.sleep(0.05)
+
+
+async def write_through(scribe: Scribe, until: asyncio.Event) -> float:
+    """Write group after group until told to stop. Answers the longest that one took."""
+    longest, number = 0.0, 0
+    while not until.is_set():
+        number += 1
+        longest = max(longest, await write(scribe, scribe.group({f"k/{number % 50}": b"%d" % number, f"n/{number}": b"x"})))
+    return longest
+
+
+async def check(store: Store, scribe: Scribe) -> None:
+    """Every acknowledged group, once, in order, for a follower and for a load."""
+    assert await followed(store, ORIGIN, scribe.head, PATIENCE_S) == scribe.groups
+    assert await loaded(store) == (scribe.head, fold(scribe.groups))
+
+
+async def through_a_fault(etcd: Etcd, node: Node, fault: str) -> tuple[float, float]:
+    """Groups are written and followed while `node` crashes or stands still. Answers the longest write and the longest silence."""
+    async with stores(etcd) as (store, other):
+        scribe = await Scribe.elect(store)
+        membership = await store.join(card("first"))
+        stop = asyncio.Event()
+        writing = spawn(write_through(scribe, stop), name="writer")
+        heard: list[float] = []
+        following = spawn(listen(other, heard), name="follower")
+        await asyncio.sleep(1.0)
+        await asyncio.to_thread(node.kill if fault == "kill" else node.pause)
+        await asyncio.sleep(12.0 if fault == "pause" else 6.0)
+        await asyncio.to_thread(node.start if fault == "kill" else node.resume)
+        await asyncio.sleep(1.0)
+        stop.set()
+        longest = await writing
+        await asyncio.sleep(0.5)
+        following.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await following
+        assert scribe.leadership.confirmed_until() != 0, "the lead was lost"
+        assert membership.confirmed_until() != 0
+        await check(other, scribe)
+        return longest, max(late - early for early, late in itertools.pairwise(heard))
+
+
+async def listen(store: EtcdStore, heard: list[float]) -> None:
+    """When each group was heard."""
+    async for _ in store.follow(ORIGIN):
+        heard.append(time.monotonic())  # noqa: PERF401  # it never ends
+
+
+@pytest.mark.parametrize("fault", ["kill", "pause"])
+@pytest.mark.parametrize("which", ["leader", "follower", "endpoint"])
+def test_no_acknowledged_group_is_lost_when_a_node_fails(three: Etcd, fault: str, which: str) -> None:
+    """`endpoint`: the one that all members use, whether it leads or not. Writes resume within five seconds."""
+    leader = three.leader()
+    followers = [node for node in three.nodes if node is not leader]
+    node = {"leader": leader, "follower": followers[-1], "endpoint": three.nodes[0]}[which]
+    longest_s, silent_s = run(through_a_fault(three, node, fault))
+    _log.info("%s %s: longest write %.2f s, longest silence %.2f s", which, fault, longest_s, silent_s)
+    assert longest_s < 5
+    assert silent_s < 9
+
+
+def test_a_follower_on_a_node_without_the_others_is_told_and_goes_on(three: Etcd) -> None:
+    """Two of three are down: nothing can be written; when they are back, nothing was missed."""
+
+    async def work() -> None:
+        async with stores(three) as (store, other):
+            scribe = await Scribe.elect(store)
+            await write(scribe, scribe.group({"k": b"1"}))
+            feed = spawn(next_of(other.follow(scribe.head), PATIENCE_S), name="follower")
+            await asyncio.sleep(0.5)
+            restarts = other.stats.feed_restarts
+            for node in three.nodes[1:]:
+                await asyncio.to_thread(node.kill)
+            begun = time.monotonic()
+            while other.stats.feed_restarts == restarts:
+                await asyncio.sleep(0.05)
+                assert time.monotonic() - begun < 10
+            with pytest.raises((UnavailableError, IndeterminateError, DeposedError)):
+                await store.commit(scribe.group({"lost": b"1"}), scribe.leadership)
+            async with asyncio.timeout(PATIENCE_S):
+                await scribe.leadership.lost()
+            for node in three.nodes[1:]:
+                await asyncio.to_thread(node.start)
+            await asyncio.to_thread(three.wait)
+            second = await asyncio.wait_for(Scribe.elect(other, "second"), PATIENCE_S)
+            lost = second.head != scribe.head
+            group = await _next(second)
+            assert await feed == group or lost
+
+    run(work())
+
+
+async def _next(scribe: Scribe) -> Group:
+    group = scribe.group({"next": b"1"})
+    await write(scribe, group)
+    return group
+
+
+def test_a_large_group_lands_whole_or_not_at_all_while_the_etcd_leader_crashes(three: Etcd) -> None:
+    async def work() -> None:
+        async with stores(three) as (store, other):
+            scribe = await Scribe.elect(store)
+            for turn in range(3):
+                group = scribe.group({f"k/{number}": b"%d" % turn * 200 for number in range(20_000)})
+                landing = spawn(write(scribe, group), name="large")
+                await asyncio.sleep(0.15 * (turn + 1))
+                node = await asyncio.to_thread(three.leader)
+                await asyncio.to_thread(node.kill)
+                values = {row.value for row in (await _load(other)).values()}
+                assert len(values) <= 1, "a load shows half a group"
+                await landing
+                await asyncio.to_thread(node.start)
+                await asyncio.to_thread(three.wait)
+            await check(other, scribe)
+
+    run(work())
+
+
+async def _load(store: EtcdStore) -> Mapping[Key, Row]:
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            with contextlib.suppress(UnavailableError):
+                return (await loaded(store))[1]
+
+
+# --- TLS and users -----------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Etcd]:
+    flags = ["--auth-token-ttl", "2"]
+    with Etcd.running(tmp_path_factory.mktemp("etcd"), secure=True, sound=True, flags=flags) as etcd:
+        yield etcd
+
+
+def test_a_token_that_has_run_out_is_fetched_anew(secure: Etcd) -> None:
+    async def work() -> None:
+        async with stores(secure) as (store, other):
+            scribe = await Scribe.elect(store)
+            members = other.members()
+            membership = await store.join(card("first"))
+            await seen(members, ["first"], PATIENCE_S)
+            feed = other.follow(scribe.head)
+            for _ in range(3):
+                await asyncio.sleep(4)
+                group = scribe.group({"k": b"1"})
+                await scribe.commit(group)
+                assert await next_of(feed, PATIENCE_S) == group
+                assert await store.head() == scribe.head
+            assert membership.confirmed_until() != 0
+            assert scribe.leadership.confirmed_until() != 0
+            await asyncio.to_thread(restart, secure)
+            await write(scribe, scribe.group({"k": b"2"}))
+            assert await next_of(feed, PATIENCE_S) == scribe.groups[-1]
+
+    run(work())
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"password_path": "/dev/null"}, "check user and password_path"),
+        ({"prefix": "elsewhere"}, "the rights on the prefix"),
+        ({"password_path": "/nowhere"}, "/nowhere cannot be read"),
+        ({"tls_ca_path": "/nowhere"}, "/nowhere cannot be read"),
+        ({"tls_ca_path": ""}, "did not answer"),
+    ],
+)
+def test_what_etcd_refuses_is_said_with_the_setting(secure: Etcd, change: dict[str, str], says: str) -> None:
+    async def work() -> None:
+        store = make_store(msgspec.structs.replace(settings_of(secure, fresh_prefix(), open_timeout_ms=3_000), **change))
+        try:
+            with pytest.raises(UnavailableError, match=says):
+                await store.open()
+        finally:
+            await store.close()
+
+    run(work())
