@@ -90,7 +90,7 @@ class SecondOpinions:
             self._asking = False
 
     async def _opinions(self, reporter: str, keys: tuple[CheckKey, ...]) -> dict[CheckKey, Status]:
-        """What somebody else finds; nothing when there is nobody to ask."""
+        """What somebody else finds; when nobody answers, what this member finds now, also if it was the one that reported."""
         self._stats.second_opinions += len(keys)
         for other in self._peers.others:
             if other.nonce == reporter:
@@ -101,7 +101,7 @@ class SecondOpinions:
                 continue
             if isinstance(reply, msg.Opinions):
                 return {opinion.key: opinion.status for opinion in reply.opinions}
-        return {} if reporter == self._peers.card.nonce else await self._probing.opinions(keys)
+        return await self._probing.opinions(keys)
 
     def _settle(self, reports: dict[CheckKey, _Report], found: dict[CheckKey, Status]) -> None:
         denied = 0

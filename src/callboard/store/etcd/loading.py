@@ -3,6 +3,7 @@
 While a published stage is not merged yet, its rows are laid over those that are read: the group counts since it was published.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 
 from callboard.model.errors import CompactedError, UnavailableError
@@ -40,22 +41,28 @@ async def _unmerged(client: Client, keys: Keyspace, position: Position, settings
 async def _batches(
     client: Client, keys: Keyspace, settings: EtcdSettings, position: Position, overlay: Mapping[Key, Row | None]
 ) -> AsyncIterator[Sequence[Row]]:
-    """Pages of rows at the position's revision."""
-    start, more = keys.rows, True
+    """Pages of rows at the position's revision.
+
+    For each page etcd counts all the keys behind it, so many small pages would cost the square of the rows.
+    """
+    start, more, page = keys.rows, True, settings.load_page_max_rows
     while more:
-        request = range_request(start, keys.rows_end, revision=position.cursor or 0, limit=settings.load_page_max_rows)
+        request = range_request(start, keys.rows_end, revision=position.cursor or 0, limit=page)
         try:
             answer = await client.read("Range", request, settings.load_timeout_ms)
         except EtcdError as error:
             raise _told(error, position.revision) from error
         more = answer.more
-        batch = [decode_row(keys.key(item.key), item.value) for item in answer.kvs]
+        page = max(settings.load_page_max_rows, answer.count // settings.load_pages_max_count)
+        for first in range(0, len(answer.kvs), settings.load_page_max_rows):
+            batch = [decode_row(keys.key(item.key), item.value) for item in answer.kvs[first : first + settings.load_page_max_rows]]
+            if overlay:
+                batch = [row for row in batch if row.key not in overlay]
+            if batch:
+                yield batch
+                await asyncio.sleep(0)  # a member that loads again goes on answering meanwhile
         if answer.kvs:
             start = answer.kvs[-1].key + b"\0"
-        if overlay:
-            batch = [row for row in batch if row.key not in overlay]
-        if batch:
-            yield batch
     above = [row for row in overlay.values() if row is not None]
     for first in range(0, len(above), settings.load_page_max_rows):
         yield above[first : first + settings.load_page_max_rows]

@@ -59,6 +59,8 @@ class EtcdSettings(Struct, frozen=True, kw_only=True):
     health_interval_ms: Milliseconds = 10_000
     """How often etcd is asked for its version and size."""
     load_page_max_rows: Count = 5_000
+    """Rows that are read at once, unless that would make more pages than the next setting allows."""
+    load_pages_max_count: Count = 24
     positions_max_count: Count = 4_096
     """Positions whose place in etcd's history is remembered; others are searched for."""
     request_max_bytes: Annotated[int, Meta(ge=64 * KIB)] = 1_536 * KIB
