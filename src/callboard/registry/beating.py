@@ -66,9 +66,9 @@ class Beating:
         self._after = 0
         self._something = asyncio.Event()
 
-    def begin(self) -> None:
-        """This member follows from now on: a leader is to be heard from soon."""
-        self.touched_at = self._clock.now()
+    def begin(self, fresh_at: Instant) -> None:
+        """This member follows from now on, with a view that was the newest at `fresh_at`; a leader is to be heard from soon."""
+        self.touched_at, self.fresh_at = self._clock.now(), fresh_at
 
     def hear(self, key: CheckKey, submission: Submission | None) -> None:
         """Carry a heartbeat to the leader; `submission` is released when it is acknowledged or refused.

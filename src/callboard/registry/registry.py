@@ -211,11 +211,11 @@ class Registry:
         """For `candidacy`: the term is over."""
         self.stats.stepped_down += 1
         self._hearing.end()
-        self._beating.begin()
 
     def _given_up(self, left: GivenUp) -> None:
         if self._store.caps.shared and not self._closing:
-            self._beating.begin()
+            if self._door.term is not None:
+                self._beating.begin(self._door.term.confirmed_at)
             self._hearing.end()
             self._door.given_up(left, self.view.term.number)
         else:

@@ -47,6 +47,8 @@ class Term:
         self.liveness = Liveness(liveness)
         self.open = False
         """Whether commands and heartbeats are taken."""
+        self.confirmed_at = means.clock.now()
+        """When that was last so."""
         self.silent_doors: list[str] = []
         """Present members that have not reached this one for long."""
         self.broken = False
@@ -151,8 +153,11 @@ class Term:
 
     def confirmed(self) -> bool:
         """Whether nobody else can lead at this moment."""
-        until = self.leadership.confirmed_until()
-        return until is None or until > self._clock.now()
+        until, now = self.leadership.confirmed_until(), self._clock.now()
+        if until is not None and until <= now:
+            return False
+        self.confirmed_at = now
+        return True
 
     # -- commands
 
