@@ -325,3 +325,22 @@ def test_floors_are_swept_while_groups_land_all_the_time() -> None:
             assert most < 100
 
     played(play)
+
+
+def test_where_there_is_no_room_removals_pass_also_when_they_came_together_with_additions() -> None:
+    async def play(clock: VirtualClock) -> None:
+        engine = MemoryEngine(MemorySettings(rows_max_count=16))
+        async with on_stage(clock, engine) as stage:
+            await stage.done(plain("first", "r0"))
+            await stage.done(cmd.DeregisterInstance(cmd.Target("n1", "first")))  # the marks that removals leave are there now
+            number = 0
+            while reason(await stage.done(plain(f"i{number}", f"r{number + 1}"))) is None:
+                number += 1
+            asked = [
+                stage.registry.submit(plain("new", "x1")), stage.registry.submit(cmd.DeregisterInstance(cmd.Target("n1", "i0"))),
+                stage.registry.submit(plain("newer", "x2")),
+            ]  # fmt: skip
+            assert [reason(await outcome_of(each)) for each in asked] == ["full", None, "full"]
+            assert reason(await stage.done(plain("after", "x3"))) is None
+
+    played(play)

@@ -5,8 +5,8 @@ from itertools import count, islice
 
 import pytest
 
+from callboard.testing.simulation.__main__ import results
 from callboard.testing.simulation.plan import FAMILIES, family_of
-from callboard.testing.simulation.run import simulate
 from tests.mutants import Patch
 from tests.simulation.mutants import MUTANTS, Mutant
 
@@ -21,4 +21,4 @@ def seeds_of(families: tuple[str, ...]) -> Iterator[int]:
 def test_each_broken_rule_is_found(mutant: Mutant, monkeypatch: Patch) -> None:
     assert set(mutant.families) <= set(FAMILIES)
     mutant.breaks(monkeypatch)
-    assert any(simulate(seed).broken for seed in seeds_of(mutant.families)), f"not found in {SEEDS_MAX_COUNT} runs: {mutant.rule}"
+    assert any(result.broken for result in results(seeds_of(mutant.families))), f"not found in {SEEDS_MAX_COUNT} runs: {mutant.rule}"

@@ -95,9 +95,9 @@ def test_a_name_is_free_again_when_its_lease_has_run_out(etcd: Etcd) -> None:
     run(work())
 
 
-def test_members_go_on_over_arestart_of_etcd(etcd: Etcd) -> None:
+def test_members_go_on_over_a_restart_of_etcd(etcd: Etcd) -> None:
     async def work() -> None:
-        async with harness_of(etcd) as harness:
+        async with harness_of(etcd, member_ttl_s=10) as harness:
             store = await harness.open()
             members = store.members()
             await store.join(card("a"))

@@ -88,7 +88,10 @@ class Committer:
         except (UnavailableError, FullError, TooLargeError) as error:
             self._at_store = None
             self._stats.groups_failed += 1
-            leader.failed(batch, _REASONS[type(error)], str(error), self._clock.wall())
+            if isinstance(error, FullError):
+                leader.full(batch, str(error), self._clock.wall())
+            else:
+                leader.failed(batch, _REASONS[type(error)], str(error), self._clock.wall())
             return
         except StoreError as error:
             raise LeadLostError(str(error)) from error

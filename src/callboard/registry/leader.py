@@ -33,6 +33,8 @@ class Batch:
     rows: dict[Key, Row | None] = field(default_factory=dict)
     size_bytes: int = 0
     submissions: list[Submission] = field(default_factory=list)
+    removing: list[bool] = field(default_factory=list)
+    """Of each: does it remove rows."""
     outcomes: list[Outcome] = field(default_factory=list)
 
     def group(self, after: Position, mark: bytes) -> Group:
@@ -125,6 +127,7 @@ class Leader:
             batch.rows.update(rows)
             batch.size_bytes += size_bytes
         batch.submissions.append(submission)
+        batch.removing.append(None in rows.values())
         batch.outcomes.append(outcome)
         self.pending_count += 1
         return outcome
@@ -162,13 +165,36 @@ class Leader:
         self._overlay.folded(group)
         return changes
 
-    def failed(self, batch: Batch, reason: RefusalReason, detail: str, now: Timestamp) -> None:
-        """The batch did not land: its commands are refused, and all later ones, which were planned on top of it, are planned again."""
+    def full(self, batch: Batch, detail: str, now: Timestamp) -> None:
+        """There was no room for the batch. Its commands that remove something are planned again, together: that may pass."""
+        removing = [submission for submission, removes in zip(batch.submissions, batch.removing, strict=True) if removes]
+        if len(removing) == len(batch.submissions):
+            self.failed(batch, "full", detail, now)
+            return
         later = [submission for waiting in self._waiting for submission in waiting.submissions]
+        self._begin_again()
+        for submission in removing:
+            self.take(submission, now)
+        if removing and later:
+            self._waiting.append(Batch(self._next, self._next))
+        for submission in later:
+            self.take(submission, now)
+        kept = {submission.id for submission in removing}
+        for submission in batch.submissions:
+            if submission.id not in kept:
+                _refuse(submission, "full", detail)
+
+    def _begin_again(self) -> None:
+        """Nothing is planned any more."""
         self._waiting.clear()
         self._overlay.clear()
         self._next = Revision(max(self.view.revision, self._floor) + 1)
         self.pending_count = 0
+
+    def failed(self, batch: Batch, reason: RefusalReason, detail: str, now: Timestamp) -> None:
+        """The batch did not land: its commands are refused, and all later ones, which were planned on top of it, are planned again."""
+        later = [submission for waiting in self._waiting for submission in waiting.submissions]
+        self._begin_again()
         for submission in later:
             self.take(submission, now)
         batch.refuse(reason, detail)

@@ -49,8 +49,7 @@ class Member(Process):
         self.direct_port: Final = self._http.number
         self.port: Final = network.listen(name, self.direct_port, source=CLIENT)
         peer_port = network.listen(name, self.direct_port)
-        if os.environ.get("NO_PEER_URL") != "1":
-            self._settings.setdefault("CALLBOARD_TUNE_PEER_URL", f"http://{HOST}:{peer_port}")
+        self._settings.setdefault("CALLBOARD_TUNE_PEER_URL", f"http://{HOST}:{peer_port}")
 
     @property
     def url(self) -> str:

@@ -11,12 +11,11 @@ import msgspec
 from msgspec import Struct
 
 from callboard.model.errors import UnavailableError
-from callboard.model.time import Instant
 from callboard.net.tasks import Tasks
 from callboard.store.etcd.client import Client
 from callboard.store.etcd.codec import Keyspace
 from callboard.store.etcd.failures import Cause, EtcdError
-from callboard.store.etcd.leases import Lease, Renewer
+from callboard.store.etcd.leases import Held, Lease, Renewer
 from callboard.store.etcd.requests import absent, get, got, put, transaction
 from callboard.store.etcd.settings import EtcdSettings
 from callboard.store.etcd.waiting import Backoff
@@ -30,34 +29,17 @@ class Claim(Struct, frozen=True):
     nonce: str
 
 
-class EtcdLeadership:
+class EtcdLeadership(Held):
     """The lead of one member."""
 
     def __init__(self, member: str, value: bytes, lease: Lease, renewer: Renewer) -> None:
+        super().__init__(value, lease, renewer)
         self.member = member
-        self.value = value
         self.prepared = False
         """Whether what an earlier leader left undone has been settled."""
-        self._lease = lease
-        self._renewer = renewer
-
-    @property
-    def is_over(self) -> bool:
-        """Whether it has ended, for whatever reason."""
-        return self._lease.confirmed_until() == 0
-
-    def confirmed_until(self) -> Instant | None:
-        return self._lease.confirmed_until()
-
-    async def lost(self) -> None:
-        await self._lease.over.wait()
 
     async def resign(self) -> None:
-        await self._renewer.revoke(self._lease)
-
-    def end(self) -> None:
-        """It is over at etcd already."""
-        self._renewer.end(self._lease)
+        await self.give_up()
 
 
 class Election:

@@ -179,3 +179,33 @@ class Renewer:
         self._stats.renewals += 1
         lease.confirmed = self._counted(before, ttl_s)
         lease.next_renewal = Instant(before + lease.ttl // _RENEWALS_COUNT)
+
+
+class Held:
+    """A key that one lease keeps in etcd, with the value that makes it this process' own."""
+
+    def __init__(self, value: bytes, lease: Lease, renewer: Renewer) -> None:
+        self.value = value
+        self._lease = lease
+        self._renewer = renewer
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended, for whatever reason."""
+        return self._lease.confirmed_until() == 0
+
+    def confirmed_until(self) -> Instant | None:
+        """The moment up to which the key is surely there; 0 when it is over."""
+        return self._lease.confirmed_until()
+
+    async def lost(self) -> None:
+        """Return when it is over."""
+        await self._lease.over.wait()
+
+    async def give_up(self) -> None:
+        """End it, and remove the key."""
+        await self._renewer.revoke(self._lease)
+
+    def end(self) -> None:
+        """It is over at etcd already."""
+        self._renewer.end(self._lease)

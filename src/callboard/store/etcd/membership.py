@@ -11,13 +11,12 @@ from msgspec import Struct
 
 from callboard.model.errors import NameTakenError
 from callboard.model.members import Card
-from callboard.model.time import Instant
 from callboard.net.tasks import Tasks
 from callboard.store.etcd.client import Client, unavailable
 from callboard.store.etcd.codec import Keyspace
 from callboard.store.etcd.election import claim
 from callboard.store.etcd.failures import EtcdError
-from callboard.store.etcd.leases import Lease, Renewer
+from callboard.store.etcd.leases import Held, Lease, Renewer
 from callboard.store.etcd.requests import delete, holds, transaction
 from callboard.store.etcd.settings import EtcdSettings
 from callboard.store.etcd.watching import Observer
@@ -33,32 +32,15 @@ class Present(Struct, frozen=True):
 _decoder = msgspec.json.Decoder(Present)
 
 
-class EtcdMembership:
+class EtcdMembership(Held):
     """The presence of one member."""
 
     def __init__(self, card: Card, value: bytes, lease: Lease, renewer: Renewer) -> None:
+        super().__init__(value, lease, renewer)
         self.card = card
-        self.value = value
-        self._lease = lease
-        self._renewer = renewer
-
-    @property
-    def is_over(self) -> bool:
-        """Whether it has ended, for whatever reason."""
-        return self._lease.confirmed_until() == 0
-
-    def confirmed_until(self) -> Instant | None:
-        return self._lease.confirmed_until()
-
-    async def lost(self) -> None:
-        await self._lease.over.wait()
 
     async def leave(self) -> None:
-        await self._renewer.revoke(self._lease)
-
-    def end(self) -> None:
-        """It is over at etcd already."""
-        self._renewer.end(self._lease)
+        await self.give_up()
 
 
 class Presence:

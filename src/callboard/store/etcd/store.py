@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import AsyncIterator, Callable
+from typing import Final
 
 from callboard.model.errors import DeposedError, IndeterminateError, StoreError, UnavailableError
 from callboard.model.members import Card
@@ -28,6 +29,9 @@ from callboard.store.etcd.membership import Presence
 from callboard.store.etcd.messages import MESSAGES
 from callboard.store.etcd.settings import EtcdSettings
 from callboard.store.etcd.stats import EtcdStats
+
+_PER_REMOVAL_BYTES: Final = 512
+"""What a removed row may leave behind and still count as removed: marks of a hundred bytes or less."""
 
 
 class EtcdStore:
@@ -155,8 +159,11 @@ class EtcdStore:
         return position
 
     async def _refuse_overflow(self, group: Group) -> None:
-        if any(row is not None for row in group.rows.values()):
-            await self._condition.refuse_overflow(sum(len(key) + len(row.value) for key, row in group.rows.items() if row is not None))
+        """Below its quota etcd still takes what makes it smaller: whoever removes something also writes down that it has."""
+        added = sum(len(key) + len(row.value) for key, row in group.rows.items() if row is not None)
+        removed_count = sum(row is None for row in group.rows.values())
+        if added > removed_count * _PER_REMOVAL_BYTES:
+            await self._condition.refuse_overflow(added)
 
     def _landed(self, position: Position, by: EtcdLeadership) -> None:
         assert position.cursor is not None, "it was answered by etcd"

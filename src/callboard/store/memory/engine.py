@@ -125,7 +125,8 @@ class MemoryEngine:
 
     def _refuse_overflow(self, group: Group) -> None:
         added = sum(row is not None and key not in self.rows for key, row in group.rows.items())
-        if added and len(self.rows) + added > self.settings.rows_max_count:
+        added -= sum(row is None and key in self.rows for key, row in group.rows.items())
+        if added > 0 and len(self.rows) + added > self.settings.rows_max_count:
             raise FullError(f"the store keeps at most {self.settings.rows_max_count} rows (rows_max_count); remove some")
 
     def _fold(self, group: Group) -> None:

@@ -21,7 +21,7 @@ def results(seeds: Iterable[int]) -> Iterator[Result]:
     try:
         for number, seed in enumerate(seeds):
             yield simulate(seed)
-            if number % _COLLECT_EVERY == 0:
+            if number % _COLLECT_EVERY == _COLLECT_EVERY - 1:
                 gc.collect()
     finally:
         gc.enable()

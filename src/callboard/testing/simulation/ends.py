@@ -51,7 +51,7 @@ class Ends:
         self._critical_s: dict[Key, float] = {}
         """Since when a check is critical."""
         self._misjudged = 0
-        """Checks of the fleet that turned critical in this term although their instances were well."""
+        """Checks of the fleet that turned critical since the last change of members although their instances were well."""
         self._first_gone_s: float | None = None
         """When the first member went in this term."""
         self._rewound_s = -1_000.0
@@ -77,6 +77,7 @@ class Ends:
         """A member is present no longer."""
         if self._first_gone_s is None:
             self._first_gone_s = self.now_s
+        self._misjudged = 0  # what a member reported goes with it
 
     def rewound(self) -> None:
         """The engine was put back."""

@@ -188,6 +188,15 @@ def _fleet_dies(world: World, fault: Fault) -> Undo:
     return _nothing
 
 
+def _slow_wires(world: World, fault: Fault) -> Undo:
+    world.network.lag_s = (fault.amount / 2, fault.amount)
+
+    def undo() -> None:
+        world.network.lag_s = (0.0, 0.0)
+
+    return undo
+
+
 def _calendar(world: World, fault: Fault) -> Undo:
     world.clocks[fault.target].wall_offset_ms += int(fault.amount)
     return _nothing
@@ -211,5 +220,6 @@ KINDS: Final[Mapping[str, Do]] = {
     "kill": _kill, "stop": _stop, "pause": _pause, "cut engine": _cut_engine, "others cut": _others_cut, "silent": _silent,
     "hiccups": _hiccups, "late": _late, "cut to": _cut, "cut from": _cut, "cut both": _cut, "cut client": _cut, "lonely": _lonely,
     "deaf": _deaf, "lonely dark": _dark, "engine down": _down, "full": _full, "compact": _compact, "rewind": _rewind, "wires": _wires,
+    "slow wires": _slow_wires,
     "calendar": _calendar, "blind": _blind, "fleet dies": _fleet_dies, "slow road": _slow_road,
 }  # fmt: skip

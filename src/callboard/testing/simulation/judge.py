@@ -9,6 +9,7 @@ from typing import Final
 from callboard.model.check import Status
 from callboard.model.members import Card
 from callboard.model.rows import META_TERM, CommandId, Group, Key, Outcome, Position, Revision
+from callboard.registry.messages import Beats, Relay, decode_message
 from callboard.registry.submission import Submission
 from callboard.testing.simulation.blame import Blame
 from callboard.testing.simulation.ends import Ends
@@ -38,6 +39,8 @@ class Judge:
         self.processes: dict[str, Process] = {}
         """By nonce."""
         self._blame = blame
+        self._brought: dict[tuple[str, str], float] = {}
+        """When a heartbeat of a check last came from a door to another member."""
 
     @property
     def now_s(self) -> float:
@@ -163,6 +166,21 @@ class Judge:
         if leading_unconfirmed:
             self._blame.blame("Confirmed", f"{wish.process.name} acknowledges a heartbeat of {wish.name}")
 
+    def brought(self, data: bytes) -> None:
+        """A member is given a message: what heartbeats are in it?"""
+        message = decode_message(data)
+        if isinstance(message, Relay):
+            message = decode_message(message.message)
+        if isinstance(message, Beats):
+            for heard in message.beats:
+                self._brought[message.door, heard.key[2]] = self.now_s
+
+    def _judge_acknowledged(self, wish: Wish) -> None:
+        """Only after a leader has heard of it, or the member has come to lead itself."""
+        registry = wish.process.registry
+        if registry is not None and not registry.leading and self._brought.get((wish.process.nonce, wish.name), -1.0) < wish.entered_s:
+            self._blame.blame("Confirmed", f"{wish} is acknowledged, and no other member has heard of it")
+
     def tells(self, wish: Wish, outcome: Outcome) -> None:
         """A door answers."""
         wish.outcome = outcome
@@ -189,6 +207,8 @@ class Judge:
             return
         if wish.kind != "beat":
             self._judge_told(wish, outcome)
+        elif refusal is None:
+            self._judge_acknowledged(wish)
 
     def _judge_told(self, wish: Wish, outcome: Outcome) -> None:
         truth = self.truth

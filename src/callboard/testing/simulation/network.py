@@ -31,6 +31,10 @@ class Network:
         """From, to: nothing passes."""
         self.loss = self.twice = self.late = 0.0
         """How likely each is for one message between members."""
+        self.lag_s = (0.0, 0.0)
+        """How much longer what one member asks another is under way; answers are not."""
+        self.brought: Callable[[bytes], None] = lambda _: None
+        """Told of each message that a member is given."""
         self.find = find
         self._chance = chance
 
@@ -52,14 +56,14 @@ class Network:
         """Whether a message passes at this moment."""
         return (one, other) not in self.cuts
 
-    def send(self, one: str, other: str, deliver: Callable[[], None]) -> None:
+    def send(self, one: str, other: str, deliver: Callable[[], None], *, lags: bool = False) -> None:
         """Bring something over, if it passes both when it is sent and when it would arrive."""
         if not self.passes(one, other):
             return
         chance = self._chance
         if self.loss and chance.random() < self.loss:
             return
-        span_s = self.span_s()
+        span_s = self.span_s() + (chance.uniform(*self.lag_s) if lags and self.lag_s[1] else 0.0)
         if self.late and chance.random() < self.late:
             span_s += chance.uniform(*_LATE_S)
         self.loop.call_later(span_s, self._arrive, one, other, deliver, context=WORLD)
@@ -97,6 +101,7 @@ class VirtualCourier:
             registry = process.registry
             if registry is None:
                 return
+            network.brought(message)
             try:
                 registry.hear(message).then(reply)
             except MessageError:
@@ -105,7 +110,7 @@ class VirtualCourier:
         def reply(data: bytes) -> None:
             network.send(to.name, own, lambda: _tell(answer, data))
 
-        network.send(own, to.name, deliver)
+        network.send(own, to.name, deliver, lags=True)
         timer = loop.call_later(timeout_s, partial(_fail, answer, "there was no answer in time", sent=True), context=WORLD)
         try:
             return await answer

@@ -167,6 +167,11 @@ def _wires_and_kill(chance: random.Random) -> list[Fault]:
     return [*_wires(chance), Fault(_start(chance) + 1, chance.choice([2, 8]), chance.choice(["kill", "pause", "stop"]), LEADER)]
 
 
+def _slow_wires(chance: random.Random) -> list[Fault]:
+    """What members ask each other is under way for as long as short time limits last."""
+    return [Fault(_start(chance), chance.uniform(5, 10), "slow wires", amount=chance.choice([0.9, 1.6]))]
+
+
 def _calendar(chance: random.Random) -> list[Fault]:
     return [
         Fault(_start(chance), 0, "calendar", _somebody(chance), amount=chance.choice([-3_600_000, -5_000, 5_000, 3_600_000])),
@@ -227,8 +232,8 @@ def _blind_eye(chance: random.Random) -> list[Fault]:
 FAMILIES: Final[Mapping[str, Draw]] = {
     "calm": _calm, "kill": _kill, "pause": _pause, "cut off": _cut_off, "silent": _silent, "door": _door, "dead door": _dead_door,
     "hiccups": _hiccups, "hiccups and kill": _hiccups_and_kill, "down": _down, "compacted": _compacted, "rewound": _rewound, "full": _full,
-    "rolling": _rolling, "clients cut": _clients_cut, "wires": _wires, "wires and kill": _wires_and_kill, "calendar": _calendar,
-    "slow road": _slow_road, "stale candidate": _stale_candidate, "blind door": _blind_door, "late": _late,
+    "rolling": _rolling, "clients cut": _clients_cut, "wires": _wires, "wires and kill": _wires_and_kill, "slow wires": _slow_wires,
+    "calendar": _calendar, "slow road": _slow_road, "stale candidate": _stale_candidate, "blind door": _blind_door, "late": _late,
     "blind eye": _blind_eye, "mixed": _mixed,
 }  # fmt: skip
 _NAMES: Final = tuple(FAMILIES)

@@ -58,11 +58,11 @@ class Signs:
 
     def carried_on(self, last: Sign, since_s: float) -> bool:
         """Whether a member that is still present may have brought a sign after `last` to a leader of a term that began at `since_s`."""
-        for sign in reversed(self.signs):
-            if sign is last:
-                break
+        told_last_s = last.acknowledged_s or 0.0
+        for sign in self.signs:
             told_s = sign.acknowledged_s if sign.refused_s is None else sign.refused_s
-            if sign.process.left is None and (told_s is None or told_s > since_s):
+            later = sign.entered_s > last.entered_s or (told_s is not None and told_s > told_last_s)
+            if later and sign.process.left is None and (told_s is None or told_s > since_s):
                 return True
         return False
 

@@ -45,6 +45,7 @@ class World:
         self.engine = LeasedEngine(loop, MemorySettings(history_max_count=plan.history), self.judge)
         self.engine.extends = plan.extends
         self.network = Network(loop, self._chance("network"), self.find)
+        self.network.brought = self.judge.brought
         self.roads = {name: Road(self._chance(f"road {name}")) for name in plan.members}
         self.clocks = {name: HostClock(loop, self.chance.randrange(10**15)) for name in plan.members}
         self.hosts: dict[str, Process] = {}
