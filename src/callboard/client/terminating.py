@@ -72,6 +72,7 @@ class Termination:
         self._asked = False
         self._handed_on = False
         self._told: SimpleQueue[_Told] = SimpleQueue()
+        self._claims = threading.Lock()
 
     @property
     def listens(self) -> bool:
@@ -96,9 +97,12 @@ class Termination:
         if not under_way:
             self._handed_on = True
         self._told.put("restored")
+        in_main = threading.current_thread() is threading.main_thread()
         if under_way:
+            if in_main and self._claim():
+                signal.raise_signal(signal.SIGTERM)  # before the program goes on, and perhaps registers again what was to end
             return
-        if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) == self.handle:
+        if in_main and signal.getsignal(signal.SIGTERM) == self.handle:
             signal.signal(signal.SIGTERM, self._before or signal.SIG_DFL)
 
     def install(self) -> None:
@@ -137,8 +141,12 @@ class Termination:
             for one in self._drained:
                 one.join(DRAIN_MAX_S)
         main = threading.main_thread().ident
-        if self.listens and main is not None:
+        if self.listens and main is not None and self._claim():
             signal.pthread_kill(main, signal.SIGTERM)
+
+    def _claim(self) -> bool:
+        """The right to hand the signal on: whoever asks first has it."""
+        return self._claims.acquire(blocking=False)
 
 
 def _of_loop(handler: object) -> bool:
