@@ -46,6 +46,9 @@ BATCH = 1_000
 CONNECTIONS = 256
 """A request in flight on each: with few of them, the milliseconds for which a member gathers would be what is measured."""
 
+BATCH_CONNECTIONS = 32
+"""With a batch in flight on each, fewer heartbeats wait at a member than it lets wait (`batch_beats_max_count`)."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -84,14 +87,14 @@ def member(etcd: Etcd, name: str, prefix: str, folder: Path) -> Process:
     return start([*words, "--data", str(folder), "--store", etcd.url(prefix)], core=None, environment=environment)
 
 
-def spread(processes: Sequence[Process], requests: Sequence[Sequence[bytes]]) -> float:
+def spread(processes: Sequence[Process], requests: Sequence[Sequence[bytes]], connections: int = CONNECTIONS) -> float:
     """Each server's share of the requests, all at once, each from a load of its own; answers how many a second. All must succeed."""
     with tempfile.TemporaryDirectory(prefix="callboard-bench-") as folder:
         loads = []
         for number, (process, share) in enumerate(zip(processes, requests, strict=True)):
             file = Path(folder) / str(number)
             file.write_bytes(msgspec.msgpack.encode(share))
-            words = [sys.executable, "-m", "bench.cluster_share", *map(str, process.http), str(file), str(CONNECTIONS // len(processes))]
+            words = [sys.executable, "-m", "bench.cluster_share", *map(str, process.http), str(file), str(connections // len(processes))]
             loads.append(subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
         for load in loads:
             _line(load)
@@ -222,7 +225,7 @@ def batches(etcd: Etcd, plan: Plan) -> Figure:
         samples = []
         for _ in range(plan.rounds):
             before = leader.cpu_s()
-            rate = spread(doors, shares(messages, len(doors))) * BATCH
+            rate = spread(doors, shares(messages, len(doors)), BATCH_CONNECTIONS) * BATCH
             samples.append({"per_second": round(rate), "leader_cpu_us": (leader.cpu_s() - before) * 1e6 / (len(messages) * BATCH)})
     cpu_us = median([sample["leader_cpu_us"] for sample in samples])
     return Figure(
