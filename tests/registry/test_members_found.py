@@ -319,3 +319,23 @@ def test_rows_that_were_edited_by_hand_are_told_to_watchers() -> None:
             assert [each.after.output for each in change.checks if each.after is not None] == ["new"]
 
     played(play)
+
+
+def test_a_member_that_the_others_do_not_count_takes_no_writes_and_no_heartbeats() -> None:
+    async def play(clock: VirtualClock) -> None:
+        async with cluster(clock, "ab") as made:
+            await outcome_of(made.leader.submit(registration(ttl(300))))
+            killed = made.network.members.pop("b")
+            await killed._means.tasks.close()  # noqa: SLF001  # killed; its name is taken until its lease ends
+            again = await made.start("b")
+            assert again.ready
+            assert again.view.placed("public", "n1", "a") is not None
+            heard = again.beat("public", "n1", "c1", P, "")
+            assert isinstance(heard, Submission)
+            assert reason(await outcome_of(heard)) == "unavailable"
+            assert reason(await outcome_of(again.submit(report(Status.WARNING)))) == "unavailable"
+            made.engine.expel("b")
+            await made.wait(2)
+            assert reason(await outcome_of(again.submit(report(Status.WARNING)))) is None
+
+    played(play)

@@ -5,6 +5,7 @@ it began. It lives as long as the registry.
 """
 
 import logging
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from callboard.model.errors import StoreError
@@ -17,6 +18,9 @@ from callboard.registry.means import Means
 from callboard.registry.pending import Promise
 
 _log = logging.getLogger(__name__)
+_OUT_OF_TOUCH: Final = "this member has not heard from a leader for a while; try again in a second, or another member"
+_NOT_PRESENT: Final = "the store has let go of this member, and the others do not count it; try again in a second, or another member"
+_BEHIND_STORE: Final = "this member does not keep up with the store; try again in a second, or another member"
 _SILENT: Final = Refusal("unavailable", "", "the store does not answer, so this read cannot be consistent; try again, or read stale")
 _BEHIND: Final = Refusal("unavailable", "", "this member is behind the store; try again, or another member")
 
@@ -35,10 +39,12 @@ class Contact(NamedTuple):
 class Freshness:
     """The age of the view, and questions to the store's head, shared."""
 
-    def __init__(self, means: Means, following: Following, door: Door, beating: Beating) -> None:
+    def __init__(self, means: Means, following: Following, door: Door, beating: Beating, present: Callable[[], bool]) -> None:
+        """`present` tells whether the others count this member."""
         self._clock = means.clock
         self._door = door
         self._beating = beating
+        self._present = present
         self._begun = means.clock.now()
         self._store = means.store
         self._settings = means.settings
@@ -73,6 +79,14 @@ class Freshness:
             return False
         touched = self._beating.touched_at
         return self._clock.now() - (touched if touched is not None else self._begun) > self._settings.leader_wait_ms * MILLISECOND
+
+    def no_writes(self) -> str:
+        """Why this member, when it does not lead, takes nothing now; empty when it does."""
+        if self.out_of_touch:
+            return _OUT_OF_TOUCH
+        if not self._present():
+            return _NOT_PRESENT
+        return _BEHIND_STORE if self.behind else ""
 
     @property
     def behind(self) -> bool:

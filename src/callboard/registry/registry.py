@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterator
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -53,8 +53,6 @@ Listener = Callable[[Changes], None]
 """Called once per durable group, after the view has folded it and before the commands in it are answered."""
 
 _log = logging.getLogger(__name__)
-_OUT_OF_TOUCH: Final = "this member has not heard from a leader for a while; try again in a second, or another member"
-_BEHIND: Final = "this member does not keep up with the store; try again in a second, or another member"
 
 
 class Registry:
@@ -89,7 +87,7 @@ class Registry:
         self._beating = Beating(means, line, following, self._door, self._probing, self.submit)
         self._candidacy = Candidacy(means, following, peers, self, self._fail)
         self._hearing = Hearing(means, peers, following, self._probing)
-        self._freshness = Freshness(means, following, self._door, self._beating)
+        self._freshness = Freshness(means, following, self._door, self._beating, self._present_surely)
         self._presence = Presence(means)
         self._ticker = Ticker(means.now, self._deadline, self._tick, settings.lateness_max_ms)
 
@@ -251,7 +249,7 @@ class Registry:
         self._arm()
 
     def _present_surely(self) -> bool:
-        """Whether the others count this member: what it probes is another's otherwise."""
+        """Whether the others count this member. If not, what it probes is another's, and no expiry waits for what it has heard."""
         return not self._store.caps.shared or self._presence.confirmed()
 
     def hear(self, message: bytes) -> Promise[bytes]:
@@ -290,10 +288,8 @@ class Registry:
         if not self.ready:
             return self._refused(command, "unavailable", "the registry is not ready; try again in a second")
         term = self._door.term
-        if term is None and self._freshness.out_of_touch:
-            return self._refused(command, "unavailable", _OUT_OF_TOUCH)
-        if term is None and self.behind:
-            return self._refused(command, "unavailable", _BEHIND)
+        if term is None and (why := self._freshness.no_writes()):
+            return self._refused(command, "unavailable", why)
         if term is None:
             for key in signs_of_life(command, self.view):
                 self._beating.hear(key, None)
@@ -321,8 +317,8 @@ class Registry:
         if not self._store.caps.shared:
             return False
         report = cmd.ReportCheck(target=cmd.Target(node, check, namespace), status=status, output=output)
-        if self._freshness.out_of_touch:
-            return self._refused(report, "unavailable", _OUT_OF_TOUCH)
+        if term is None and (why := self._freshness.no_writes()):
+            return self._refused(report, "unavailable", why)
         submission = self._door.named(report)
         self._beating.hear(key, submission)
         return submission
