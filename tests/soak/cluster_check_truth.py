@@ -64,16 +64,15 @@ def writes(history: History, truth: Truth) -> Iterator[Violation]:
     """SurelyNotApplied, AtMostOnce, Durable, NeverForgotten."""
     by_key: dict[Key, list[Op]] = {}
     for op in history.ops:
-        if op.kind != "beat" or op.verdict == "unknown":
-            by_key.setdefault(op.key, []).append(op)
+        by_key.setdefault(op.key, []).append(op)
         if op.status == 404:
             yield from _forgotten(op, history)
     for key, ops in by_key.items():
         ops.sort(key=lambda op: op.begin)
         yield from _tokens(key, ops, truth)
         for place, op in enumerate(ops):
-            if op.verdict == "done" and truth.reached(op.revision):
-                yield from _kept(op, ops[:place], ops[place + 1 :], truth)
+            if op.kind != "beat" and op.verdict == "done" and truth.reached(op.revision):
+                yield from _kept(op, [*ops[:place], *ops[place + 1 :]], truth)
 
 
 def _forgotten(op: Op, history: History) -> Iterator[Violation]:
@@ -103,13 +102,17 @@ def _tokens(key: Key, ops: list[Op], truth: Truth) -> Iterator[Violation]:
         present = token
 
 
-def _kept(op: Op, before: list[Op], after: list[Op], truth: Truth) -> Iterator[Violation]:
-    """Durable: at its revision the instance is as the acknowledged attempt left it, or as one left it that may have come in between."""
+def _kept(op: Op, others: list[Op], truth: Truth) -> Iterator[Violation]:
+    """Durable: at its revision the instance is as the acknowledged attempt left it, or as one left it that may have come in between.
+
+    Watchers see a group as its last command left it, so also a later one of the same group may have: a heartbeat that is a turn, too.
+    """
     state = truth.at(op.key, op.revision)
     if _fits(op, state):
         return
-    later = (other for other in after if other.verdict == "done" and other.revision <= _reached(truth, op.revision))
-    open_ones = (other for other in (*before, *after) if other.verdict == "unknown")
+    reached = _reached(truth, op.revision)
+    later = (other for other in others if other.verdict == "done" and op.revision < other.revision <= reached)
+    open_ones = (other for other in others if other.verdict == "unknown")
     if not any(_fits(other, state) for other in (*later, *open_ones)):
         yield Violation(
             "Durable", f"{op.kind} {op.token} of {op.key} was acknowledged at revision {op.revision}, where it is {state}", op.end

@@ -4,10 +4,11 @@ Times are seconds of the clock all of them share. A history holds plain values o
 """
 
 import gzip
+import math
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -164,6 +165,28 @@ class History:
                 rows = values.values() if name == "lives" else values.items() if isinstance(values, dict) else values
                 for row in rows:
                     file.write(msgspec.json.encode([name, row]) + b"\n")
+
+    @classmethod
+    def load(cls, path: Path) -> "History":
+        """One that was saved, to be judged again. Its dead have no end that JSON could tell: `ended` is null there, for never."""
+        history = cls()
+        with gzip.open(path, "rb") as file:
+            for line in file:
+                name, row = msgspec.json.decode(line)
+                if name == "lives":
+                    life = msgspec.convert([math.inf if value is None else value for value in row], Life)
+                    history.lives[life.key] = life
+                elif name == "watched":
+                    history.watched[row[0]] = [tuple(each) for each in row[1]]
+                else:
+                    getattr(history, name).append(msgspec.convert(row, _ROWS[name]))
+        return history
+
+
+_ROWS: dict[str, Any] = {
+    "ops": Op, "events": Event, "marks": Mark, "seen": Seen, "quiet": Quiet, "finals": Final, "stalls": Stall, "faults": FaultRow,
+    "writes": float, "reads": float,
+}  # fmt: skip
 
 
 def now() -> float:

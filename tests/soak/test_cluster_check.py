@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -281,3 +282,13 @@ def test_a_long_history_is_judged_in_time_that_grows_with_it() -> None:
         history.marks.append(Mark(0, 0, at, revision, f"s{revision}"))
     history.finals = []
     assert judge(history, Limits()).violations == ()
+
+
+def test_of_two_writes_that_share_a_group_the_later_one_is_what_shows(tmp_path: Path) -> None:
+    history = good()
+    history.ops += [Op("turn", A, "critical", 0, 3.4, 4.0, "done", 14, 200), Op("beat", A, "passing", 1, 3.3, 4.0, "done", 15, 200)]
+    assert judge(history, Limits()).counts == {}
+    history.save(tmp_path / "history.gz")
+    assert judge(History.load(tmp_path / "history.gz"), Limits()).counts == {}
+    history.ops.pop()
+    assert judge(history, Limits()).counts == {"Durable": 1}
