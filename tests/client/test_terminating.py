@@ -200,7 +200,8 @@ def test_a_process_without_a_handler_drains_and_then_ends_as_sigterm_ends_it(ser
         worker.send(signal.SIGTERM)
         poll_until(lambda: there.instances()[0].phase is Phase.DRAINING, 1)
         assert worker.wait() == -signal.SIGTERM
-        assert worker.states == ["starting", "registered", "draining", "ended"]
+        assert worker.states[:3] == ["starting", "registered", "draining"]
+        assert worker.states[3:] in ([], ["ended"])  # it may have ended before it could say so
         assert there.instances() == ()
 
 

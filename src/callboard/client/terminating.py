@@ -25,6 +25,9 @@ _log: Final = logging.getLogger("callboard.client")
 _EXIT_CODE: Final = 128 + signal.SIGTERM
 DRAIN_MAX_S: Final = 60.0
 """A drain that has not come to its end is not waited for any longer."""
+_HAND_ON_STEP_S: Final = 0.02
+"""A signal is heard between two steps."""
+_HAND_ON_MAX_STEPS: Final = 250
 _LOOPS: Final = ("asyncio.", "uvloop.")
 _Told = Literal["signal", "restored"]
 Stop = Callable[[], None]
@@ -72,7 +75,7 @@ class Termination:
         self._asked = False
         self._handed_on = False
         self._told: SimpleQueue[_Told] = SimpleQueue()
-        self._claims = threading.Lock()
+        self._done = threading.Event()
 
     @property
     def listens(self) -> bool:
@@ -99,8 +102,8 @@ class Termination:
         self._told.put("restored")
         in_main = threading.current_thread() is threading.main_thread()
         if under_way:
-            if in_main and self._claim():
-                signal.raise_signal(signal.SIGTERM)  # before the program goes on, and perhaps registers again what was to end
+            if in_main:
+                self._wait_for_the_end()
             return
         if in_main and signal.getsignal(signal.SIGTERM) == self.handle:
             signal.signal(signal.SIGTERM, self._before or signal.SIG_DFL)
@@ -141,12 +144,15 @@ class Termination:
             for one in self._drained:
                 one.join(DRAIN_MAX_S)
         main = threading.main_thread().ident
-        if self.listens and main is not None and self._claim():
+        if self.listens and main is not None:
             signal.pthread_kill(main, signal.SIGTERM)
+        self._done.set()
 
-    def _claim(self) -> bool:
-        """The right to hand the signal on: whoever asks first has it."""
-        return self._claims.acquire(blocking=False)
+    def _wait_for_the_end(self) -> None:
+        """In the main thread: the program must not go on, and perhaps register again what was to end, before the signal is handed on."""
+        for _ in range(_HAND_ON_MAX_STEPS):
+            if self._done.wait(_HAND_ON_STEP_S) or self._handed_on:
+                return
 
 
 def _of_loop(handler: object) -> bool:
