@@ -64,9 +64,8 @@ class Freshness:
             return Contact(member if term is not None else "", term is not None, 0)
         now = self._clock.now()
         if term is not None:
-            until = term.leadership.confirmed_until()
-            age = 0 if until is None else max(0, now - until)
-            return Contact(member, age == 0, age // MILLISECOND)
+            confirmed = term.confirmed()
+            return Contact(member, confirmed, 0 if confirmed else (now - term.confirmed_at) // MILLISECOND)
         fresh, touched = self._beating.fresh_at, self._beating.touched_at
         age_ms = (now - (fresh if fresh is not None else self._begun)) // MILLISECOND
         known = touched is not None and now - touched < self._settings.cut_off_after_ms * MILLISECOND and not self.behind
@@ -125,9 +124,7 @@ class Freshness:
 
         def asked(revision: Revision | None) -> None:
             if revision is None:
-                promise.tell(
-                    Refusal("unavailable", "", "the store does not answer, so this read cannot be consistent; try again, or read stale")
-                )
+                promise.tell(_SILENT)
                 return
             self._following.reached(revision, self._settings.catch_up_ms).then(shown)
 
