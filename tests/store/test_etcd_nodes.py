@@ -86,7 +86,7 @@ async def write_through(scribe: Scribe, until: asyncio.Event) -> float:
 
 
 async def stand_again(scribe: Scribe) -> None:
-    """Campaign anew after the lease ran out: a slow machine may lose it while the nodes elect. Nobody else wrote, so the head must stand."""
+    """Campaign anew when the lease ran out, as on a slow machine while the nodes elect. Nobody else wrote, so the head must stand."""
     _log.info("the lead was lost, and is sought again")
     scribe.leadership = await asyncio.wait_for(scribe.store.campaign("first"), PATIENCE_S)
     head = await scribe.store.head()
