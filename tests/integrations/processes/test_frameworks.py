@@ -122,7 +122,9 @@ def test_at_sigterm_callers_know_before_the_port_closes(example: Example, stage:
         program.popen.send_signal(signal.SIGTERM)
         poll_until(lambda: watcher.first(told, "draining"))
         assert (watcher.first(told, "draining") or 0) < 1
-        assert get(stage.port, "/ready") == (503, '{"status":"draining"}')
+        status, body = get(stage.port, "/ready")
+        # Where several workers share the instance, one that only waited to take it over has ended at once.
+        assert (status, json.loads(body)["status"] in {"draining", "ended"}) == (503, True)
         assert get(stage.port, "/")[0] == 200, "late callers are still served"
         assert program.popen.wait(20) in {0, -signal.SIGTERM}
         watcher.until_gone(2)

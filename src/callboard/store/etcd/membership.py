@@ -55,6 +55,8 @@ class Presence:
         self._tasks = tasks
         self._nonce = nonce
         self._settings = settings
+        self._last: EtcdMembership | None = None
+        """The one that was made last; it may be over."""
 
     async def join(self, card: Card) -> EtcdMembership:
         """Present from now on. A process that joins again ends its own earlier membership. Raises `NameTakenError`, `UnavailableError`."""
@@ -77,7 +79,9 @@ class Presence:
             if not joined:
                 self._renewer.end(lease)
                 self._tasks.spawn(self._renewer.revoke(lease), name="etcd-revoke")
-        membership = EtcdMembership(card, value, lease, self._renewer)
+        if self._last is not None and self._last.card.name == card.name:
+            self._last.end()  # its key is gone; the watch would tell it a moment later
+        membership = self._last = EtcdMembership(card, value, lease, self._renewer)
         self._tasks.spawn(self._guard(membership), name="etcd-presence")
         return membership
 
