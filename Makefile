@@ -42,6 +42,7 @@ fix: $(STAMP) ## The twin of check: mend what ruff can mend
 	@$(BIN)/ruff check --fix --exit-zero --quiet
 	@$(BIN)/ruff format
 	@$(BIN)/python -m tools.reference
+	@$(BIN)/python -m tools.compatibility
 	@tools/check
 
 .PHONY: bench

@@ -14,7 +14,10 @@ import callboard.testing
 
 # A slow machine is no finding (deadline, too_slow). `ci` looks further and prints how to replay a failure; `dev` is for the next second.
 settings.register_profile("dev", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("ci", deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+# Continuous integration tries the same examples each time, so that a change is judged and not chance; people try new ones.
+settings.register_profile(
+    "ci", deadline=None, max_examples=200, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
 # Programs that tests start write to pipes as they do for users: buffered, unless they flush.

@@ -15,11 +15,12 @@ import msgspec
 from callboard.cli.main import main as command_line
 from callboard.client.board_settings import ADVERTISE_VARIABLE, NAMESPACE_VARIABLE, SNAPSHOTS_VARIABLE, ZONE_VARIABLE, BoardSettings
 from callboard.client.options import RegisterOptions, ServiceOptions
-from callboard.client.settings import TOKEN_VARIABLE, URL_VARIABLE, ClientSettings
+from callboard.client.settings import CA_VARIABLE, CERT_VARIABLE, KEY_VARIABLE, TOKEN_VARIABLE, URL_VARIABLE, ClientSettings
 from callboard.server.assemble import Server
 from callboard.server.root import root_site
 from callboard.server.settings import PREFIX, ROOMS, ServerSettings, load, tunable
 from callboard.server.telemetry import fields_of, metric_name
+from tools.reference_api import api
 
 TARGET = Path(__file__).resolve().parents[1] / "docs" / "reference.md"
 HEAD = """# Reference
@@ -73,6 +74,9 @@ def sdk() -> Iterator[str]:
     variables = {
         "client.urls": URL_VARIABLE,
         "client.token": TOKEN_VARIABLE,
+        "client.ca_file": CA_VARIABLE,
+        "client.cert_file": CERT_VARIABLE,
+        "client.key_file": KEY_VARIABLE,
         "namespace": NAMESPACE_VARIABLE,
         "zone": ZONE_VARIABLE,
         "advertise": ADVERTISE_VARIABLE,
@@ -134,7 +138,7 @@ def commands() -> Iterator[str]:
 
 def document() -> str:
     """The whole page."""
-    return "\n".join([HEAD, *settings(), *sdk(), *asyncio.run(routes_and_metrics()), *commands()]).rstrip() + "\n"
+    return "\n".join([HEAD, *settings(), *sdk(), *api(), *asyncio.run(routes_and_metrics()), *commands()]).rstrip() + "\n"
 
 
 def main() -> int:

@@ -47,7 +47,7 @@ def test_codes_of_refusals(said: bytes, code: int, text: str) -> None:
         ("services", "--frobnicate"),
         ("services", "-o", "yaml"),
         ("services", "--timeout", "soon"),
-        ("services", "--url", "https://127.0.0.1"),
+        ("services", "--url", "ftp://127.0.0.1"),
         ("instances",),
         ("resolve", "web", "--limit", "0"),
         ("register", "web", "--port", "70000"),

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from callboard.cli.running.accepting import FAILURES_MAX_COUNT, Probe, Turn, Verdict, problem
 from callboard.cli.running.child import CannotStartError, Child, free_port
+from callboard.cli.running.plan import Plan
 from callboard.cli.running.supervisor import Ended, Limits, News, Refused, Supervisor
 from callboard.net import threads
 from tests.support import poll_until
@@ -174,3 +175,16 @@ def test_one_address_that_accepts_is_enough() -> None:
         port = server.getsockname()[1]
         assert problem(("::1", "127.0.0.1"), port) == ""
     assert problem(("127.0.0.1",), port) == "connection refused"
+
+
+def test_each_kind_of_check_is_of_the_port_of_the_process() -> None:
+    plan = Plan(
+        service="web", port=8080, instance_id="web-1", address="10.0.0.7", http="/health", tcp=True, udp=True, grpc=True, h2ping=True,
+        ttl_ms=15_000, interval_ms=700, drain_ms=0, stop_timeout_ms=0,
+    )  # fmt: skip
+    place = "10.0.0.7:8080"
+    assert [
+        (check.http or check.tcp or check.udp or check.grpc or check.h2ping, check.interval_ms, check.status)
+        for check in plan.options()["checks"]
+    ] == [(f"http://{place}/health", 700, "passing"), *[(place, 700, "passing")] * 4]
+    assert Plan(service="web", port=1, instance_id="w", ttl_ms=1, interval_ms=1, drain_ms=0, stop_timeout_ms=0).options()["checks"] == ()

@@ -94,6 +94,8 @@ def test_what_is_printed_gives_the_same_settings_again(tmp_path: Path) -> None:
         (("--config", "/does/not/exist.toml"), "cannot be read"),
         (("--log-level", "loud"), "log_level"),
         (("--http", "nonsense", "--dev"), "HOST:PORT"),
+        (("--dev", "--data", "/nowhere"), "--dev keeps nothing on disk"),
+        (("--dev", "--store", "memory:"), "--dev keeps nothing on disk"),
         (("surplus",), "surplus"),
     ],
 )
@@ -101,6 +103,15 @@ def test_wrong_settings_are_refused_with_exit_code_2(arguments: tuple[str, ...],
     shown = serve(*arguments)
     assert (shown.exit_code, shown.stdout) == (2, "")
     assert text in shown.stderr
+
+
+def test_a_file_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "b.toml"
+    for text, problem in (("node = ", "Invalid value"), ("nodes = 1", "nodes: no such setting")):
+        file.write_text(text)
+        shown = serve("--print-config", "--config", str(file))
+        assert shown.exit_code == 2
+        assert f"{file}: {problem}" in shown.stderr
 
 
 def test_an_unknown_name_in_file_or_environment_is_refused(tmp_path: Path) -> None:

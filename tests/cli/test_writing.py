@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from callboard.client import Client, Registration
 from callboard.model.check import Status
 from callboard.model.instance import Phase
@@ -16,6 +18,7 @@ def test_what_is_registered_is_what_was_said(run: Run, client: Client, space: st
     said = [
         "register", "web", "--id", "web-7", "--address", "10.0.0.7", "--port", "8080", "--tag", "v1", "--tag", "blue", "--meta", "zone=a",
         "--weight", "5", "--node", "n7", "--ttl", "1m", "--http", "http://127.0.0.1:1/health", "--tcp", "127.0.0.1:1", "--interval", "1h",
+        "--udp", "127.0.0.1:1", "--grpc", "127.0.0.1:1/web", "--h2ping", "127.0.0.1:1",
         "--check-timeout", "1s", "--deregister-after", "2h",
     ]  # fmt: skip
     shown = run(*said)
@@ -24,8 +27,16 @@ def test_what_is_registered_is_what_was_said(run: Run, client: Client, space: st
     found = client.instance("web-7", node="n7", namespace=space)
     assert (found.service, found.address, found.port, set(found.tags)) == ("web", "10.0.0.7", 8080, {"v1", "blue"})
     assert (found.meta, found.weights.passing) == ({"zone": "a"}, 5)
-    assert sorted(check.kind for check in found.checks) == ["http", "tcp", "ttl"]
+    assert sorted(check.kind for check in found.checks) == ["grpc", "h2ping", "http", "tcp", "ttl", "udp"]
+    assert shown.stderr == ""
     assert "was so already" in run(*said).stdout
+
+
+@pytest.mark.parametrize(("name", "why"), [("we b", "its name has ' '"), ("a" * 64, "its name has more than 63 characters")])
+def test_a_name_that_dns_can_never_find_is_taken_and_told(run: Run, name: str, why: str) -> None:
+    shown = run("register", name, "--port", "1")
+    assert shown.exit_code == 0
+    assert f"{name!r} cannot be found over DNS: {why}" in shown.stderr
 
 
 def test_registering_again_replaces_the_checks(run: Run, client: Client, space: str) -> None:

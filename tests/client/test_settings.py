@@ -21,7 +21,7 @@ def test_urls_as_people_write_them(text: str, base: str) -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("https://board.example", "not built yet"),
+        ("ftps://board.example", "http://HOST:PORT"),
         ("ftp://board.example", "http://HOST:PORT"),
         ("http://", "http://HOST:PORT"),
         ("http://host:port", "http://HOST:PORT"),

@@ -8,20 +8,22 @@ import pytest
 from hypothesis import strategies as st
 
 from callboard.core.catalog import commands as cmd
-from callboard.core.catalog import differences, fold, planning, queries, registering
+from callboard.core.catalog import differences, draft, fold, planning, queries, registering
+from callboard.core.catalog.aliases import Aliases
 from callboard.core.catalog.changes import Changes, CheckChange
 from callboard.core.catalog.draft import Draft
 from callboard.core.catalog.loading import Loader
 from callboard.core.catalog.registering import Decision
 from callboard.core.catalog.view import View
 from callboard.model.check import Check
-from callboard.model.instance import Instance, Node, NodeSpec
+from callboard.model.instance import Instance, InstanceSpec, Node, NodeSpec
 from callboard.model.rows import GLOBAL_FLOOR, ZERO, Key, Row
 from callboard.model.time import Timestamp
-from callboard.model.topics import node_topic
+from callboard.model.topics import Topic, node_topic, service_topic
+from tests.core.catalog import test_aliasing as aliases
 from tests.core.catalog import test_differences as reload
 from tests.core.catalog import test_history as history
-from tests.core.histories import histories, lists_of
+from tests.core.histories import alias_histories, histories, lists_of, mesh_histories
 from tests.mutants import Patch, found
 
 
@@ -157,7 +159,39 @@ def _node_and_instance_apart(patch: Patch) -> None:
     patch.setattr(differences, "_diff_checks", diff)
 
 
+def _aliases_of_nodes_only(patch: Patch) -> None:
+    """The checks of an instance turn its aliases only when its node's do."""
+    real = Aliases.looking_at
+    patch.setattr(Aliases, "looking_at", lambda aliases, aim: () if aim.instance else real(aliases, aim))
+
+
+def _aliases_without_the_node(patch: Patch) -> None:
+    patch.setattr(Draft, "checks_of_node", lambda draft, node: [])
+
+
+def _what_goes_is_not_noticed(patch: Patch) -> None:
+    """Aliases of an instance that goes go on as if it were there."""
+    real = Draft.remove_instance
+
+    def remove(draft: Draft, instance: Instance) -> None:
+        before = set(draft.touched)
+        real(draft, instance)
+        draft.touched = before
+
+    patch.setattr(Draft, "remove_instance", remove)
+
+
+def _own_topic(instance: Instance) -> tuple[Topic, ...]:
+    return (service_topic(instance.namespace, instance.service),)
+
+
+def _own_tags(_before: Instance | None, spec: InstanceSpec, **_more: bool) -> tuple[tuple[str, ...], bool]:
+    return spec.tags, False
+
+
 INDEX = history.test_an_index_rises_when_its_answer_changed_and_never_falls
+ALIASES = aliases.test_every_alias_says_what_stands_behind_it_after_any_history
+GONE = aliases.test_an_alias_of_what_is_not_there_is_critical_until_it_comes_and_again_when_it_goes
 ANSWERS = history.test_answers_equal_those_of_the_naive_catalog
 LOAD = history.test_load_equals_fold_whatever_the_order_of_rows
 SWEEP = history.test_a_sweep_of_floors_changes_no_answer_and_lets_no_index_fall
@@ -165,6 +199,8 @@ MISSED = reload.test_what_differs_after_a_gap_in_the_feed_is_named_and_nothing_e
 EQUAL = reload.test_what_differs_under_equal_indexes_is_named
 TAGGED = {"s/public/web", "t/services/public", "t/checks/public", "n/n1"}
 MOVED = NodeSpec(name="n1", address="10.0.0.2")
+MESH = (mesh_histories,)
+TURNING = (alias_histories,)
 MUTANTS = [
     Mutant("floor only on removal, not on a change of service", _without_floors("put_instance"), INDEX),
     Mutant("floors forgotten when a check moves", _without_floors("put_check"), INDEX),
@@ -182,6 +218,14 @@ MUTANTS = [
     Mutant("a check loses its status when it is registered again", _status_is_forgotten, ANSWERS),
     Mutant("an implicit node stays when it is empty", _implicit_nodes_stay, ANSWERS),
     Mutant("checks of the node do not count", _node_checks_do_not_count, ANSWERS),
+    Mutant("who speaks for a service no longer leaves no floor", _replace(draft, "leaves", lambda *_: False), INDEX, MESH),
+    Mutant("a proxy wakes nobody who waits for its service", _replace(fold, "topics_of", _own_topic), INDEX, MESH),
+    Mutant("a sidecar stays when its parent goes", _replace(planning, "remove_with_sidecar", Draft.remove_instance), ANSWERS, MESH),
+    Mutant("tags that somebody else gave are forgotten", _replace(registering, "_tags", _own_tags), ANSWERS, MESH),
+    Mutant("aliases stay as they are", _replace(planning, "settle", lambda *_: None), ALIASES, TURNING),
+    Mutant("aliases turn with their node only", _aliases_of_nodes_only, ALIASES, TURNING),
+    Mutant("checks of the node do not count for aliases", _aliases_without_the_node, ALIASES, TURNING),
+    Mutant("aliases do not notice that something goes", _what_goes_is_not_noticed, GONE, ()),
     Mutant("what is identical is written again", _writes_the_identical, history.test_what_changes_nothing_writes_nothing),
     Mutant("indexes are not compared", _replace(differences, "_suspects", lambda *_: iter(())), MISSED, (histories, lists_of(6))),
     Mutant(

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from callboard.core.catalog import queries
 from callboard.core.catalog.changes import Changes
 from callboard.core.catalog.codec import Term, encode
+from callboard.core.catalog.connected import connect_index, connected_to
 from callboard.core.catalog.draft import Draft
 from callboard.core.catalog.fold import fold
 from callboard.core.catalog.indexes import node_index, service_index, table_index
@@ -19,7 +20,7 @@ from callboard.model.check import Check
 from callboard.model.instance import Instance, Node
 from callboard.model.rows import META_TERM, ORIGIN, ZERO, Group, Key, Refusal, Revision, Row
 from callboard.model.time import Timestamp
-from callboard.model.topics import NODES, Topic, checks_topic, node_topic, service_topic, services_topic
+from callboard.model.topics import NODES, Topic, checks_topic, connect_topic, node_topic, service_topic, services_topic
 from callboard.testing.oracle import Oracle, Verdict
 from tests.core.histories import NAMESPACES, Maker
 
@@ -124,6 +125,10 @@ def answers(view: View) -> dict[Topic, Facts]:
                 (bare_node(found.node), bare_instance(found.instance), [bare_check(check) for check in found.checks])
                 for found in queries.instances_of(view, namespace, service)
             ]
+            out[connect_topic(namespace, service)] = [
+                (bare_node(found.node), bare_instance(found.instance), [bare_check(check) for check in found.checks])
+                for found in connected_to(view, namespace, service)
+            ]
     for node in WATCHED_NODES:
         facts: Facts = [bare_node(view.nodes[node])] if node in view.nodes else []
         facts += [_with_holder(view, check) for check in queries.checks_of_node(view, node)]
@@ -152,6 +157,7 @@ def expected(oracle: Oracle) -> dict[Topic, Facts]:
         out[checks_topic(namespace)] = [_with_oracles_holder(oracle, check) for check in [*of_nodes, *of_instances]]
         for service in WATCHED_SERVICES:
             out[service_topic(namespace, service)] = list(oracle.instances_of(namespace, service))
+            out[connect_topic(namespace, service)] = list(oracle.connected_to(namespace, service))
     for node in WATCHED_NODES:
         facts: Facts = [oracle.nodes[node]] if node in oracle.nodes else []
         facts += [_with_oracles_holder(oracle, check) for check in oracle.checks_of_node(node)]
@@ -182,6 +188,7 @@ def indexes(view: View) -> dict[Topic, Revision]:
         out[checks_topic(namespace)] = table_index(view, checks_topic(namespace))
         for service in WATCHED_SERVICES:
             out[service_topic(namespace, service)] = service_index(view, namespace, service)
+            out[connect_topic(namespace, service)] = connect_index(view, namespace, service)
     for node in WATCHED_NODES:
         out[node_topic(node)] = node_index(view, node)
     return out
@@ -190,7 +197,7 @@ def indexes(view: View) -> dict[Topic, Revision]:
 def picture(view: View) -> object:
     """Everything a view holds that an answer can depend on, revisions included."""
     spaces = {
-        namespace: (space.by_node, {name: dict(members) for name, members in space.by_service.items()}, space.holders)
+        namespace: (space.by_node, dict(space.by_service), dict(space.by_connect), space.holders)
         for namespace, space in view.spaces.items()
         if space.by_node or space.by_service or space.holders
     }

@@ -15,8 +15,11 @@ from callboard.server.transfer.plan import MARGIN_COUNT, MARGIN_PER_S_COUNT
 from callboard.testing.etcd import binary
 from tests.docs.following import World, steps_of
 from tests.house.documents import ROOT
+from tests.interop.environments import need
 
 PAGE = (ROOT / "docs" / "operating.md").read_text("utf-8")
+SECTIONS = re.split(r"^(?=## (?:TLS|Upgrade)$)", PAGE, flags=re.MULTILINE)
+"""What stands before the section about TLS, that section, and what follows."""
 SETTINGS = re.findall(r"`tune\.(\w+)\.(\w+)`(?: (\d+))?", PAGE)
 MUST_TELL = (
     "leader dies", "leader is paused", "engine leader dies", "engine down", "member cut off", "quota full", "clock steps", "restore",
@@ -28,7 +31,14 @@ def test_its_cluster_works_as_it_is_written(tmp_path: Path) -> None:
     world = World(tmp_path / "page")
     tools = Path(world.environment["PATH"].partition(os.pathsep)[0])
     (tools / "etcd").symlink_to(binary())
-    world.follow(steps_of(PAGE, "docs/operating.md"))
+    before, _, after = SECTIONS
+    world.follow(steps_of(before + after, "docs/operating.md"))
+
+
+@pytest.mark.interop  # openssl
+def test_its_certificates_work_as_they_are_written(tmp_path: Path) -> None:
+    need("openssl")
+    World(tmp_path / "page").follow(steps_of(SECTIONS[1], "docs/operating.md, TLS"))
 
 
 @pytest.mark.parametrize(("room", "field", "said"), SETTINGS)

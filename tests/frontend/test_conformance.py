@@ -4,10 +4,11 @@ from callboard.server.frontends import FRONTENDS
 from callboard.testing.frontend_suite import Case, cases_of, check
 from callboard.testing.frontend_suite_harnesses import HARNESSES
 from callboard.testing.frontend_suite_kit import Harness
+from tests.frontend.console.harness import ConsoleHarness
 from tests.frontend.dns_harness import DnsHarness
 from tests.frontend.peer_harness import PeerHarness
 
-ALL: tuple[Harness, ...] = (*HARNESSES, DnsHarness(), PeerHarness())
+ALL: tuple[Harness, ...] = (*HARNESSES, ConsoleHarness(), DnsHarness(), PeerHarness())
 PLAYED = [pytest.param(harness, case, id=f"{harness.plugin.name}-{case}") for harness in ALL for case in cases_of(harness)]
 
 

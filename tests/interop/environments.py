@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-CLIENTS = {"python-consul2": "python-consul2==0.1.5", "consulate": "consulate==0.6.0"}
-"""Newest releases; both are old, which is why they are here: their users have no others."""
+CLIENTS = {"python-consul2": "python-consul2==0.1.5", "consulate": "consulate==0.6.0", "py-consul": "py-consul==1.8.0"}
+"""Newest releases. The first two are old, which is why they are here: their users have no others."""
 
 
 def uv() -> str:

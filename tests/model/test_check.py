@@ -3,7 +3,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callboard.model.check import CheckSpec, Definition, HttpCheck, Status, TcpCheck, Thresholds, TtlCheck, clip_output, validate, worst
+from callboard.model.check import (
+    AliasCheck,
+    CheckSpec,
+    Definition,
+    GrpcCheck,
+    H2pingCheck,
+    HttpCheck,
+    MaintenanceCheck,
+    ManualCheck,
+    OsServiceCheck,
+    ScriptCheck,
+    Status,
+    TcpCheck,
+    Thresholds,
+    TlsOptions,
+    TtlCheck,
+    UdpCheck,
+    clip_output,
+    validate,
+    worst,
+)
 from callboard.model.errors import InvalidError
 from callboard.model.time import MILLISECOND, SECOND, Duration
 
@@ -22,7 +42,7 @@ URL = "http://127.0.0.1:8080/health"
         (HttpCheck(URL, SECOND, output_max_bytes=4097), "output_max_bytes"),
         (HttpCheck(URL, SECOND, thresholds=Thresholds(failures_before_warning=-1)), "thresholds"),
         (HttpCheck(URL, SECOND, thresholds=Thresholds(failures_before_warning=3, failures_before_critical=2)), "failures_before_warning"),
-        (HttpCheck("https://127.0.0.1/", SECOND), "http url"),
+        (HttpCheck("ftp://127.0.0.1/", SECOND), "http url"),
         (HttpCheck("http://", SECOND), "http url"),
         (HttpCheck("http://h:0/", SECOND), "http url"),
         (HttpCheck("http://h:99999/", SECOND), "http url"),
@@ -37,6 +57,26 @@ URL = "http://127.0.0.1:8080/health"
         (HttpCheck(URL, SECOND, headers=(("", "a"),)), "http headers"),
         (HttpCheck(URL, SECOND, headers=(("X", "a"),) * 65), "http headers"),
         (HttpCheck(URL, SECOND, body="x" * 70_000), "http body"),
+        (HttpCheck(URL, SECOND, tls=TlsOptions("a\n")), "tls_server_name"),
+        (UdpCheck("", 80, SECOND), "udp host"),
+        (UdpCheck("h", 80, Duration(1)), "interval"),
+        (GrpcCheck("h", 0, SECOND), "grpc port"),
+        (GrpcCheck("h", 1, SECOND, "x" * 5000), "grpc service"),
+        (H2pingCheck("h", 65536, SECOND), "h2ping port"),
+        (H2pingCheck("h", 1, SECOND, tls=TlsOptions("ä")), "tls_server_name"),
+        (ScriptCheck((), SECOND), "script args"),
+        (ScriptCheck(("", "x"), SECOND), "script args"),
+        (ScriptCheck(("x", "a\0b"), SECOND), "script args"),
+        (ScriptCheck(("x",) * 65, SECOND), "script args"),
+        (ScriptCheck(("x", "y" * 4096), SECOND), "script args"),
+        (ScriptCheck(("x",), SECOND, timeout=Duration(0)), "timeout"),
+        (OsServiceCheck("", SECOND), "os_service"),
+        (OsServiceCheck("--help", SECOND), "os_service"),
+        (OsServiceCheck("a b", SECOND), "os_service"),
+        (AliasCheck(), "alias_service"),
+        (AliasCheck("n\n"), "alias_node"),
+        (AliasCheck("", "x" * 300), "alias_service"),
+        (AliasCheck("n", deregister_after=MILLISECOND), "deregister_after"),
         (TcpCheck("", 80, SECOND), "tcp host"),
         (TcpCheck("h", 0, SECOND), "tcp port"),
         (TcpCheck("h", 65536, SECOND), "tcp port"),
@@ -60,6 +100,11 @@ def test_a_definition_nobody_could_run_is_refused_with_its_field(definition: Def
             "http://user:pass@[::1]:80/x?y=%20#z", SECOND, timeout=MILLISECOND, method="PROPFIND", headers=(("X-Y", "ä"),), body="{}"
         ),
         TcpCheck("::1", 65535, SECOND),
+        UdpCheck("::1", 1, SECOND),
+        GrpcCheck("h", 1, SECOND, "a.b/C", tls=TlsOptions("xn--4ca.example", skip_verify=True)),
+        ScriptCheck(("/bin/sh", "-c", "echo ä\n"), SECOND),
+        OsServiceCheck("user@1000.service", SECOND),
+        AliasCheck("N1", ""),
     ],
 )
 def test_the_smallest_and_oddest_that_can_be_run_are_taken(definition: Definition) -> None:
@@ -85,8 +130,16 @@ def test_the_worst_status_wins_and_nothing_is_passing(statuses: list[Status]) ->
     assert worst(statuses) is order[max((order.index(status) for status in statuses), default=0)]
 
 
-@given(st.sampled_from([TtlCheck(SECOND), HttpCheck(URL, SECOND, headers=(("a", "b"),)), TcpCheck("h", 1, SECOND)]))
+@pytest.mark.parametrize(
+    "definition",
+    [
+        TtlCheck(SECOND), HttpCheck(URL, SECOND, headers=(("a", "b"),)), HttpCheck(URL, SECOND, tls=TlsOptions("x")),
+        TcpCheck("h", 1, SECOND), TcpCheck("h", 1, SECOND, tls=TlsOptions()), UdpCheck("h", 1, SECOND), GrpcCheck("h", 1, SECOND, "s"),
+        H2pingCheck("h", 1, SECOND, tls=TlsOptions(skip_verify=True)), ScriptCheck(("a", "b"), SECOND), OsServiceCheck("x", SECOND),
+        AliasCheck("n", "s"), ManualCheck("k"), MaintenanceCheck(),
+    ],
+)  # fmt: skip
 def test_definitions_survive_json_and_can_be_keys(definition: Definition) -> None:
-    again = msgspec.json.decode(msgspec.json.encode(definition), type=HttpCheck | TcpCheck | TtlCheck)
+    again = msgspec.json.decode(msgspec.json.encode(definition), type=Definition)
     assert again == definition
     assert len({again, definition}) == 1

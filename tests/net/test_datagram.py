@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import uvloop
 
-from callboard.net.datagram import DatagramListener, DatagramSettings, DatagramStats
+from callboard.net.datagram import DatagramListener
+from callboard.net.messages import DatagramSettings, DatagramStats, Later
 from tests.servers import split_address
 
 Work = Callable[[], Coroutine[Any, Any, None]]
@@ -39,13 +40,31 @@ class Echo:
         self.count = 0
         self.hosts: set[str] = set()
 
-    def over_udp(self, message: bytes, host: str) -> bytes | None:
+    def over_udp(self, message: bytes, host: str) -> bytes | Later | None:
         self.hosts.add(host)
         return self.over_tcp(message)
 
-    def over_tcp(self, message: bytes) -> bytes | None:
+    def over_tcp(self, message: bytes) -> bytes | Later | None:
         self.count += 1
         return None if message.startswith(b"-") else message.upper() * self.times
+
+
+class Slow(Echo):
+    """Answers later what starts with "later": when it is told to, in the order of `order`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiting: dict[bytes, Later] = {}
+
+    def over_tcp(self, message: bytes) -> bytes | Later | None:
+        if not message.startswith(b"later"):
+            return super().over_tcp(message)
+        later = self.waiting[message] = Later()
+        return later
+
+    def settle(self, *messages: bytes) -> None:
+        for message in messages:
+            self.waiting.pop(message).settle(message.upper())
 
 
 class Listening:
@@ -115,6 +134,65 @@ def test_one_port_answers_udp_and_tcp(run: Callable[[Work], None]) -> None:
             assert (there.stats.received, there.stats.connections_made) == (2, 1)
 
     run(work)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+def test_an_answer_that_comes_later_holds_up_no_other(run: Callable[[Work], None], host: str) -> None:
+    async def work() -> None:
+        handler = Slow()
+        async with listening(handler, host) as there:
+            there.host = "127.0.0.1"
+            waiting = asyncio.ensure_future(there.over_udp(b"later 1"))
+            reader, writer = await there.connect()
+            writer.write(framed(b"later 2", b"now", b"later 3"))
+            assert await read_framed(reader) == b"NOW"
+            await until(lambda: len(handler.waiting) == 3)
+            handler.settle(b"later 3", b"later 2", b"later 1")
+            assert [await read_framed(reader), await read_framed(reader)] == [b"LATER 3", b"LATER 2"]
+            assert await waiting == b"LATER 1"
+            writer.close()
+
+    run(work)
+
+
+def test_who_asks_no_more_still_gets_what_comes_later(run: Callable[[Work], None]) -> None:
+    async def work() -> None:
+        handler = Slow()
+        async with listening(handler) as there:
+            reader, writer = await there.connect()
+            writer.write(framed(b"later 1", b"later 2"))
+            writer.write_eof()
+            await until(lambda: len(handler.waiting) == 2)
+            for _ in range(20):
+                await asyncio.sleep(0)
+            handler.settle(b"later 1", b"later 2")
+            assert await reader.read() == framed(b"LATER 1", b"LATER 2")
+            writer.close()
+            await until(lambda: there.stats.connections_now == 0)
+
+    run(work)
+
+
+def test_what_comes_too_late_is_dropped(run: Callable[[Work], None]) -> None:
+    async def work() -> None:
+        handler = Slow()
+        async with listening(handler) as there:
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+                sock.sendto(b"later 1", (there.host, there.port))
+            _, writer = await there.connect()
+            writer.write(framed(b"later 2"))
+            await until(lambda: len(handler.waiting) == 2)
+            writer.transport.abort()
+        assert there.stats.connections_now == 0
+        handler.settle(b"later 1", b"later 2")
+        assert there.stats.unsent == 1
+        early = Later()
+        early.settle(b"x")
+        early.then(taken.append)
+
+    taken: list[bytes] = []
+    run(work)
+    assert taken == [b"x"]
 
 
 def test_ipv6(run: Callable[[Work], None]) -> None:

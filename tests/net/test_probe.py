@@ -326,7 +326,7 @@ def test_a_redirect_tells_no_other_host_who_asks(run: Run) -> None:
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("https://127.0.0.1/", "https checks are not built yet"), ("http://h:99999/", "not a URL"), ("ftp://h/", "only http://"),
+        ("https://127.0.0.1:1/", "connection refused"), ("http://h:99999/", "not a URL"), ("ftp://h/", "only http:// and https://"),
         ("http://[::1/", "not a URL"), ("http://h:0/", "names no host"),
     ],
 )  # fmt: skip

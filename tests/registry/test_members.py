@@ -1,11 +1,12 @@
 """Several members: any of them serves any request, one leads, and what happens when they cannot reach each other."""
 
 import asyncio
+from typing import Final
 
 import pytest
 
 from callboard.core.liveness import LivenessSettings
-from callboard.model.check import Status
+from callboard.model.check import GrpcCheck, H2pingCheck, OsServiceCheck, ScriptCheck, Status, TcpCheck, UdpCheck
 from callboard.model.errors import UnavailableError
 from callboard.model.members import Card
 from callboard.registry.messages import Commands, NotLeading, decode_message, encode
@@ -219,11 +220,19 @@ def test_a_consistent_read_at_a_follower_shows_what_was_acknowledged_elsewhere()
     played(play)
 
 
+ASKED: Final = (
+    http(), TcpCheck("h", 1, http().interval), UdpCheck("h", 1, http().interval), GrpcCheck("h", 1, http().interval),
+    H2pingCheck("h", 1, http().interval), ScriptCheck(("true",), http().interval), OsServiceCheck("ssh", http().interval),
+)  # fmt: skip
+"""Every kind that is asked."""
+
+
 def test_one_member_that_finds_everything_critical_is_not_believed_before_another_has_looked() -> None:
     async def play(clock: VirtualClock) -> None:
         async with cluster(clock) as made:
             for number in range(60):
-                command = registration(http(), instance=f"i{number}", check=f"c{number}", nonce=f"r{number}", status=P)
+                asked = ASKED[number % len(ASKED)]
+                command = registration(asked, instance=f"i{number}", check=f"c{number}", nonce=f"r{number}", status=P)
                 await outcome_of(made.leader.submit(command))
             await made.wait(21)
             blind = made.followers[0]

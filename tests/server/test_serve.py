@@ -1,6 +1,7 @@
 """A server as a process: the ready line, the signals, the exit codes, and what it says when it cannot start."""
 
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -11,6 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.servers import ServerProcess, durable_server, running_server, start_server
+
+LIMITED = ("sh", "-c", 'ulimit -n "$0"; exec "$@"')
+SERVE = (sys.executable, "-m", "callboard", "serve", "--dev")
 
 
 def serve(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -65,6 +69,34 @@ def test_what_is_not_built_or_not_sense_is_a_usage_error(arguments: list[str]) -
     ended = serve(*arguments)
     assert ended.returncode == 2
     assert arguments[0].removeprefix("--") in ended.stderr
+
+
+def test_a_taken_dns_port_is_refused_with_the_flag_that_names_another() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        place = f"127.0.0.1:{taken.getsockname()[1]}"
+        second = serve("--dev", "--http", "127.0.0.1:0", "--dns", place)
+    assert second.returncode == 1
+    assert f"cannot listen at {place} (DNS): address already in use" in second.stderr
+    assert "choose another --dns" in second.stderr
+    assert "Errno" not in second.stderr
+
+
+def test_few_open_files_are_told_after_the_ready_line_only_and_with_the_limit(tmp_path: Path) -> None:
+    for limit, told in ((1_000, True), (10_000, False)):
+        log = tmp_path / f"{limit}.log"
+        with log.open("w") as written:
+            words = [*LIMITED, str(limit), *SERVE, "--dns", "", "--http", "127.0.0.1:0"]
+            server = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=written)
+            assert server.stdout is not None
+            with server.stdout:
+                assert b'"ready":true' in server.stdout.readline()
+            server.send_signal(signal.SIGTERM)
+            assert server.wait(timeout=20) == 0
+        assert (f"{limit} files" in log.read_text()) is told, log.read_text()
+    words = [*LIMITED, "1000", *SERVE, "--dns", "", "--http", "192.0.2.1:1"]
+    failed = subprocess.run(words, capture_output=True, text=True, timeout=20, check=False)
+    assert failed.returncode == 1
+    assert "files" not in failed.stderr
 
 
 def test_root_and_metrics() -> None:

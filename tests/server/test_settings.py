@@ -4,7 +4,7 @@ import pytest
 
 from callboard.model.errors import InvalidError
 from callboard.server.settings import load
-from callboard.server.stores import make_store, store_url
+from callboard.server.stores import check_place, make_store, store_url
 
 
 def test_flag_wins_over_environment_over_file_over_default() -> None:
@@ -23,6 +23,13 @@ def test_rooms_are_set_below_tune_in_file_and_environment() -> None:
 
 def test_several_http_addresses_from_the_environment() -> None:
     assert load({}, {"CALLBOARD_HTTP": "127.0.0.1:1,127.0.0.1:2"}).server.http == ("127.0.0.1:1", "127.0.0.1:2")
+
+
+def test_lists_from_the_environment_have_commas() -> None:
+    environment = {"CALLBOARD_TRUSTED_PROXY": "10.0.0.0/8, ::1/128", "CALLBOARD_TUNE_HTTP_ALLOWED_HOSTS": "a,.b", "CALLBOARD_RECURSOR": ""}
+    settings = load({}, environment)
+    assert (settings.server.trusted_proxy, settings.server.recursor) == (("10.0.0.0/8", "::1/128"), ())
+    assert settings.room("http").allowed_hosts == ("a", ".b")
 
 
 @pytest.mark.parametrize(
@@ -46,7 +53,34 @@ def test_a_wrong_setting_is_refused_by_name(environment: dict[str, str], file: s
 
 
 def test_environment_of_the_client_is_not_the_servers() -> None:
-    assert load({}, {"CALLBOARD_URL": "http://x", "CALLBOARD_TOKEN": "t", "HOME": "/"}).origins == {}
+    assert load({}, {"CALLBOARD_URL": "http://x", "CALLBOARD_TOKEN": "t", "CALLBOARD_CA_FILE": "c", "HOME": "/"}).origins == {}
+
+
+@pytest.mark.parametrize(
+    "variable",
+    ["PORT", "PORT_8500_TCP", "PORT_8600_UDP_ADDR", "PORT_8500_TCP_PROTO", "SERVICE_HOST", "SERVICE_PORT", "SERVICE_PORT_HTTP"],
+)
+def test_what_kubernetes_says_of_a_service_of_this_name_is_no_setting(variable: str) -> None:
+    assert load({}, {f"CALLBOARD_{variable}": "tcp://10.0.0.1:8500"}) == load({}, {})
+
+
+@pytest.mark.parametrize(
+    ("flags", "environment", "file"),
+    [
+        ({"dev": True, "data": "x"}, {}, ""),
+        ({"store": "memory:"}, {"CALLBOARD_DEV": "true"}, ""),
+        ({}, {"CALLBOARD_DATA": "x"}, "dev = true"),
+    ],
+)
+def test_dev_and_a_place_to_keep_things_contradict_each_other(flags: dict[str, object], environment: dict[str, str], file: str) -> None:
+    with pytest.raises(InvalidError, match="keeps nothing on disk; leave one out"):
+        check_place(load(flags, environment, file))
+
+
+def test_dev_on_the_command_line_comes_before_what_image_and_file_say_as_ever() -> None:
+    check_place(load({"dev": True}, {"CALLBOARD_DATA": "x"}, 'store = "memory:"'))
+    check_place(load({"data": "x"}, {"CALLBOARD_DEV": "false"}))
+    check_place(load({}, {}, 'dev = true\ndata = "./callboard-data"'))
 
 
 def test_store_of_the_settings() -> None:

@@ -141,7 +141,7 @@ def test_who_edits_by_hand_is_noticed_by_those_who_wait_and_those_who_return(etc
 
 def test_a_quiet_registry_can_be_followed_after_others_have_made_etcd_compact(etcd: Etcd) -> None:
     async def work() -> None:
-        async with harness_of(etcd) as harness:
+        async with harness_of(etcd, leader_ttl_s=30) as harness:
             store = await harness.open()
             scribe = await Scribe.elect(store)
             await scribe.write_many(3)

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from callboard.model.errors import InvalidError
 from callboard.wire import consul_body
-from callboard.wire.consul_body import CHECK, DEREGISTER, REGISTER, SERVICE, UPDATE, CatalogCheckBody, CheckBody, is_empty
+from callboard.wire.consul_body import CHECK, DEREGISTER, REGISTER, SERVICE, UPDATE, CatalogCheckBody, CheckBody
 from callboard.wire.consul_fields import Body, go_name
 
 SAMPLES: dict[str, tuple[Body[Any], bytes]] = {
@@ -133,10 +133,22 @@ def test_an_answers_check_can_be_sent_back() -> None:
     assert msgspec.json.decode(shown, type=CatalogCheckBody).check_id == "c"
 
 
-def test_empty_json_is_told_from_something() -> None:
-    nothing: list[object] = [None, {}, [], "", 0, False, {"Mode": "", "MeshGateway": {}, "Expose": {"Checks": False}}]
-    assert all(is_empty(value) for value in nothing)
-    assert not any(is_empty(value) for value in [1, "x", [0], {"a": {"b": "c"}}, True])
+def test_what_the_mesh_is_told_is_read_in_any_spelling() -> None:
+    body = SERVICE.decode(
+        b'{"name":"w","ports":[{"Name":"http","port":80,"Default":true}],"connect":{"sidecar_service":{"port":1,"tagged_addresses":{},'
+        b'"connect":{"native":true},"proxy":{"local_service_port":8,"upstreams":[{"destination_name":"db","mesh_gateway":{"Mode":"local"},'
+        b'"Config":{"any_name":null}}],"access_logs":{"json_format":"{}"},"expose":{"paths":[{"listener_port":3}]}}}}}'
+    )
+    assert [(port.name, port.port, port.default) for port in body.ports] == [("http", 80, True)]
+    assert body.connect is not None
+    sidecar = body.connect.sidecar_service
+    assert sidecar is not None
+    assert sidecar.connect is not None
+    assert sidecar.proxy is not None
+    assert (sidecar.port, sidecar.connect.native, sidecar.proxy.local_service_port) == (1, True, 8)
+    (upstream,) = sidecar.proxy.upstreams
+    assert (upstream.destination_name, upstream.mesh_gateway.mode, upstream.config) == ("db", "local", {"any_name": None})
+    assert (sidecar.proxy.access_logs.json_format, sidecar.proxy.expose.paths[0].listener_port) == ("{}", 3)
 
 
 # -- round trips

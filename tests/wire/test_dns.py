@@ -12,6 +12,7 @@ from callboard.model.errors import InvalidError
 from callboard.wire.dns import Edns, Query, Rcode, glance, is_answerable, parse_query, refusal
 
 COOKIE = dns.edns.GenericOption(dns.edns.OptionType.COOKIE, b"12345678")
+COOKIE_WIRE = b"\0\x0a\0\x08" + b"12345678"
 LABELS = st.lists(st.binary(min_size=1, max_size=40), min_size=1, max_size=5)
 
 
@@ -40,7 +41,8 @@ def read(message: bytes) -> Query | None:
 def test_queries_of_dnspython_are_read(query: dns.message.QueryMessage) -> None:
     wire = query.to_wire()
     (asked,) = query.question
-    edns = Edns(query.payload, query.edns, bool(query.ednsflags & 0x8000)) if query.edns >= 0 else None
+    options = COOKIE_WIRE if query.options else b""
+    edns = Edns(query.payload, query.edns, bool(query.ednsflags & 0x8000), options) if query.edns >= 0 else None
     name = asked.name.to_wire()
     assert name is not None
     end = 12 + len(name) + 4

@@ -8,7 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callboard.wire.dns_names import encode_name
-from callboard.wire.dns_records import Authority, Type, address_record, opt_record, packed_address, record, soa_record, srv_record
+from callboard.wire.dns_records import (
+    Authority,
+    Type,
+    address_record,
+    attribute_text,
+    opt_record,
+    packed_address,
+    record,
+    soa_record,
+    srv_record,
+    txt_record,
+)
 
 HEAD = bytes.fromhex("0000840000010001 00000000".replace(" ", ""))
 QUESTION = encode_name("web.service.consul") + b"\0\1\0\1"
@@ -36,6 +47,27 @@ def test_soa_and_ns_with_compressed_names() -> None:
     wire = soa_record(HERE, b"\2ns\xc0\x18", b"\x0ahostmaster\xc0\x18", 1, Authority(2**32 - 1, 3600, 600, 86400, 1))
     assert read(wire) == "1 SOA ns.consul. hostmaster.consul. 4294967295 3600 600 86400 1"
     assert read(record(HERE, Type.NS, 10, b"\2ns\xc0\x18")) == "10 NS ns.consul."
+
+
+@given(st.binary(max_size=2000))
+def test_txt(text: bytes) -> None:
+    (answer,) = dns.message.from_wire(HEAD + QUESTION + txt_record(HERE, 7, text)).answer
+    assert b"".join(answer[0].strings) == text
+    assert (len(answer[0].strings), answer.ttl) == (max(1, -(-len(text) // 255)), 7)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "text"),
+    [
+        ("rack", "7", "rack=7"),
+        ("a", "b=`c`", "a=b=``c``"),
+        ("RFC1035-x", "v=`y", "v=`y"),
+        ("rfc1035-", "", ""),
+        ("city", "Köln", "city=Köln"),
+    ],
+)
+def test_notes_become_texts(key: str, value: str, text: str) -> None:
+    assert attribute_text(key, value) == text.encode()
 
 
 @pytest.mark.parametrize(("dnssec_ok", "rcode"), [(True, 0), (False, 16), (True, 4095)])

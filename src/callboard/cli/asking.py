@@ -10,7 +10,7 @@ import click
 from callboard.cli.output import FORMATS
 from callboard.cli.values import duration_ms
 from callboard.client.client import Client
-from callboard.client.settings import CONSUL_VARIABLE, URL_VARIABLE, from_environment, split_urls
+from callboard.client.settings import CONSUL_VARIABLE, URL_VARIABLE, ClientSettings, from_environment, split_urls
 from callboard.model.errors import InvalidError
 
 Command = Callable[..., None]
@@ -27,13 +27,17 @@ class Server(NamedTuple):
     timeout_ms: int
 
     def client(self) -> Client:
+        """Raises `InvalidError`, also for files of TLS that cannot be used."""
+        return Client(self.settings())
+
+    def settings(self) -> ClientSettings:
         """What the line says first, then the environment. Raises `InvalidError`."""
         named = self.url or os.environ.get(URL_VARIABLE) or os.environ.get(CONSUL_VARIABLE) or ""
         if any(url.lower().startswith(_CONSUL) for url in split_urls(named)):
             raise InvalidError(
                 "url", f"{named!r}: {_CONSUL} is for run, call and the SDK; this command asks a Callboard server: --url http://HOST:PORT"
             )
-        return Client(from_environment(os.environ, urls=split_urls(self.url), timeout_ms=self.timeout_ms))
+        return from_environment(os.environ, urls=split_urls(self.url), timeout_ms=self.timeout_ms)
 
 
 def connecting(command: Command, *, waits: str = "Longest wait for an answer (10s).") -> Command:

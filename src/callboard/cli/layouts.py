@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from typing import Final
 
 from callboard.cli.output import Column, Layout
-from callboard.wire.native import Endpoint, InstanceState, MemberState, ServerStatus, ServiceSummary
+from callboard.wire.native import Endpoint, InstanceState, ServiceSummary
+from callboard.wire.native_server import MemberState, ServerStatus
 
 
 def address(host: str, port: int) -> str:

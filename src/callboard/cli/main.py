@@ -22,6 +22,7 @@ COMMANDS: Final[dict[str, _Line]] = {
     "watch": _Line("callboard.cli.watching", "Show every change of services as it happens."),
     "status": _Line("callboard.cli.reading", "Show the server that answers, and what its catalog holds."),
     "members": _Line("callboard.cli.reading", "List the servers of the cluster, and which of them leads."),
+    "doctor": _Line("callboard.cli.doctor.command", "Find out what is wrong between here and the servers, and what mends it."),
     "register": _Line("callboard.cli.writing", "Sign an instance in."),
     "deregister": _Line("callboard.cli.writing", "Sign an instance out."),
     "drain": _Line("callboard.cli.writing", "Hide an instance from new callers, or show it again."),
@@ -30,6 +31,7 @@ COMMANDS: Final[dict[str, _Line]] = {
     "backup": _Line("callboard.cli.transfer.command", "Write everything that is registered into a file."),
     "restore": _Line("callboard.cli.transfer.command", "Fill a store with a backup."),
     "migrate": _Line("callboard.cli.transfer.command", "Fill a store with everything in another."),
+    "completion": _Line("callboard.cli.completing", "Print what a shell needs to complete commands and names."),
     "demo": _Line("callboard.cli.demo.command", "A server, three services and a caller: watch a failover."),
 }
 """In the order of the help. A command is the object of its name in its module, loaded when it is called."""
@@ -79,6 +81,7 @@ def main() -> None:
     \b
     CALLBOARD_URL        servers to ask, a comma list (else CONSUL_HTTP_ADDR; default http://127.0.0.1:8500)
     CALLBOARD_TOKEN      sent with every request, if set
+    CALLBOARD_CA_FILE    CAs (PEM) of servers with an https URL; CALLBOARD_CERT_FILE and CALLBOARD_KEY_FILE: shown to servers that want it
     CALLBOARD_NAMESPACE  the name space that is meant, if no --namespace says another
     Exit codes: 0 ok, 1 error, 2 usage, 3 not found, 4 unhealthy or incompatible, 5 unreachable, 130 interrupted.
     """

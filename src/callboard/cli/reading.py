@@ -5,6 +5,7 @@ import click
 from callboard.cli import layouts
 from callboard.cli.asking import Server, reading
 from callboard.cli.choosing import Choice, choosing
+from callboard.cli.completing import service_names
 from callboard.cli.exits import UNHEALTHY, unfit, unknown
 from callboard.cli.output import hint, plain, show
 from callboard.wire.native import Resolution
@@ -22,7 +23,7 @@ def services(server: Server, form: str) -> None:
 
 
 @click.command()
-@click.argument("service")
+@click.argument("service", shell_complete=service_names)
 @click.pass_context
 @reading
 def instances(ctx: click.Context, server: Server, form: str, service: str) -> None:
@@ -35,7 +36,7 @@ def instances(ctx: click.Context, server: Server, form: str, service: str) -> No
 
 
 @click.command()
-@click.argument("service")
+@click.argument("service", shell_complete=service_names)
 @choosing
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most so many.")
 @click.pass_context

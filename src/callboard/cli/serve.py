@@ -1,6 +1,7 @@
 """`callboard serve`: from the command line to the server's settings. What a flag means is said where the settings are."""
 
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -17,18 +18,11 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 NOT_BUILT: Final[dict[str, str]] = {
     "--grpc": "gRPC",
-    "--https": "TLS",
-    "--tls-cert": "TLS",
-    "--tls-key": "TLS",
-    "--tls-client-ca": "TLS",
     "--acl": "access control",
     "--acl-token-file": "access control",
-    "--trusted-proxy": "trust in a proxy's X-Forwarded-For",
-    "--enable-script-checks": "script checks",
-    "--recursor": "asking other name servers",
 }
 """Flags that are fixed already and whose part is not there: better refused than silently without effect."""
-_SWITCHES: Final = frozenset({"--acl", "--enable-script-checks"})
+_SWITCHES: Final = frozenset({"--acl"})
 
 
 def _refuse(_ctx: click.Context, parameter: click.Parameter, value: object) -> None:
@@ -58,6 +52,11 @@ def _print_version(ctx: click.Context, _parameter: click.Parameter, value: bool)
 @click.option(
     "--http", multiple=True, metavar="HOST:PORT", help="Serve HTTP here; may be said several times (127.0.0.1:8500). Port 0: any."
 )
+@click.option("--https", multiple=True, metavar="HOST:PORT", help="Serve the same over TLS here; may be said several times.")
+@click.option("--tls-cert", metavar="FILE", help="Certificate of --https (PEM); read again when it changes.")
+@click.option("--tls-key", metavar="FILE", help="Its key (PEM).")
+@click.option("--tls-client-ca", metavar="FILE", help="Over TLS, serve only callers with a certificate of these CAs (PEM).")
+@click.option("--trusted-proxy", multiple=True, metavar="CIDR", help="Believe X-Forwarded-For from here; may be said several times.")
 @click.option("--dns", metavar="HOST:PORT", help="Serve DNS here, UDP and TCP (127.0.0.1:8600); empty for none.")
 @click.option("--store", metavar="URL", help="memory:, sqlite:///PATH or etcd://H:P[,H:P]/PREFIX (SQLite in --data).")
 @click.option("--data", metavar="DIR", help="Data directory (./callboard-data); one server at a time uses it.")
@@ -66,6 +65,8 @@ def _print_version(ctx: click.Context, _parameter: click.Parameter, value: bool)
 @click.option("--datacenter", metavar="NAME", help="Name of this data centre (dc1).")
 @click.option("--advertise", metavar="HOST", help="Address at which others reach this machine (127.0.0.1).")
 @click.option("--dns-domain", metavar="NAME", help="Domain of DNS names (consul).")
+@click.option("--recursor", multiple=True, metavar="HOST:PORT", help="Ask this name server for other names; may be said several times.")
+@click.option("--enable-script-checks", is_flag=True, default=None, help="Let checks run programs on this machine.")
 @click.option("--log-level", metavar="LEVEL", help="debug, info, warning or error (info).")
 @click.option("--log-format", metavar="FORM", help="text or json (text).")
 @_not_built
@@ -75,6 +76,8 @@ def _print_version(ctx: click.Context, _parameter: click.Parameter, value: bool)
 @click.pass_context
 def serve(ctx: click.Context, /, *, config: str | None, print_config: bool, **flags: object) -> None:
     """Run a server. It prints one line of JSON when it is ready, and leaves at SIGTERM."""
+    if not print_config and hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the settings are yet to be read; later it means to read them again
     try:
         from callboard.server import run, settings
     except ModuleNotFoundError as error:
@@ -83,14 +86,18 @@ def serve(ctx: click.Context, /, *, config: str | None, print_config: bool, **fl
         hint(f"callboard: a server needs {error.name}, which is not installed; try: pip install 'callboard[server]'")
         ctx.exit(ERROR)
     said = {name: value for name, value in flags.items() if value not in {None, ()}}
-    merged = settings.load(said, os.environ, _read(config))
+
+    def load() -> settings.Settings:
+        return settings.load(said, os.environ, _read(config), config or "")
+
+    merged = load()
     if print_config:
         from callboard.cli.serve_config import config_lines
 
         for line in config_lines(merged):
             emit(line)
     else:
-        ctx.exit(run.serve(merged, hint=hint if sys.stderr.isatty() else None))
+        ctx.exit(run.serve(merged, hint=hint if sys.stderr.isatty() else None, read=load))
 
 
 def _read(config: str | None) -> str:

@@ -8,6 +8,7 @@ import click
 import msgspec
 
 from callboard.cli.asking import Server, reading
+from callboard.cli.completing import service_names
 from callboard.cli.layouts import address, health
 from callboard.cli.output import Column, Layout, colourful, emit, hint, pretty, rows, shown, table
 from callboard.client.errors import ClientError
@@ -43,7 +44,7 @@ CHANGES: Final = Layout[Change](
 
 
 @click.command()
-@click.argument("services", nargs=-1)
+@click.argument("services", nargs=-1, shell_complete=service_names)
 @reading
 def watch(server: Server, form: str, services: tuple[str, ...]) -> None:
     """Show every change of SERVICES (without: of all) as it happens, until Ctrl-C.

@@ -16,6 +16,7 @@ from callboard.cli.output import emit, hint
 from callboard.cli.values import duration_ms, pairs
 from callboard.client.client import Client
 from callboard.model.errors import InvalidError
+from callboard.model.names import unfit_for_dns
 from callboard.wire.native import CheckRequest, Registration, Weights, Written
 
 _INTERVAL_MS: Final = 10_000
@@ -35,13 +36,16 @@ class _Said(Struct, frozen=True, kw_only=True):
     node: str
     http: tuple[str, ...]
     tcp: tuple[str, ...]
+    udp: tuple[str, ...]
+    grpc: tuple[str, ...]
+    h2ping: tuple[str, ...]
     ttl_ms: int
     interval_ms: int
     check_timeout_ms: int
     deregister_after_ms: int
 
     def checks(self) -> tuple[CheckRequest, ...]:
-        """One for each --ttl, --http and --tcp."""
+        """One for each that is said."""
         probe = CheckRequest(
             interval_ms=self.interval_ms or _INTERVAL_MS, timeout_ms=self.check_timeout_ms, deregister_after_ms=self.deregister_after_ms
         )
@@ -50,13 +54,16 @@ class _Said(Struct, frozen=True, kw_only=True):
             *((ttl,) if self.ttl_ms else ()),
             *(replace(probe, http=url) for url in self.http),
             *(replace(probe, tcp=place) for place in self.tcp),
+            *(replace(probe, udp=place) for place in self.udp),
+            *(replace(probe, grpc=place) for place in self.grpc),
+            *(replace(probe, h2ping=place) for place in self.h2ping),
         )
 
     def registration(self, service: str, namespace: str) -> Registration:
         """All of it. Raises `InvalidError` for options that need another."""
         checks = self.checks()
         if not checks and (self.interval_ms or self.check_timeout_ms or self.deregister_after_ms):
-            raise InvalidError("--interval, --check-timeout, --deregister-after", "say how a check is asked; add --http, --tcp or --ttl")
+            raise InvalidError("--interval, --check-timeout, --deregister-after", "say how a check is asked; add --http, --tcp, --ttl ...")
         return Registration(
             service=service,
             id=self.instance_id,
@@ -83,8 +90,11 @@ class _Said(Struct, frozen=True, kw_only=True):
 @click.option("--node", default="", metavar="NAME", help="The node it runs on; the caller's when it is not said.")
 @click.option("--http", multiple=True, metavar="URL", help="A check: the server asks this URL, and 2xx passes.")
 @click.option("--tcp", multiple=True, metavar="HOST:PORT", help="A check: the server opens a connection.")
+@click.option("--udp", multiple=True, metavar="HOST:PORT", help="A check: passes unless that machine says that nobody listens.")
+@click.option("--grpc", multiple=True, metavar="HOST:PORT[/SERVICE]", help="A check: gRPC's health service must say SERVING.")
+@click.option("--h2ping", multiple=True, metavar="HOST:PORT", help="A check: a PING of HTTP/2 must be acknowledged.")
 @click.option("--ttl", "ttl_ms", callback=duration_ms, metavar="DURATION", help="A check: a heartbeat must come at least so often.")
-@click.option("--interval", "interval_ms", callback=duration_ms, metavar="DURATION", help="How often --http and --tcp are asked (10s).")
+@click.option("--interval", "interval_ms", callback=duration_ms, metavar="DURATION", help="How often the server asks (10s).")
 @click.option("--check-timeout", "check_timeout_ms", callback=duration_ms, metavar="DURATION", help="How long they may take (10s).")
 @click.option(
     "--deregister-after", "deregister_after_ms", callback=duration_ms, metavar="DURATION", help="Sign it out when critical for so long."
@@ -94,9 +104,12 @@ class _Said(Struct, frozen=True, kw_only=True):
 def register(*, server: Server, service: str, hold: bool, **said: object) -> None:
     """Sign an instance of SERVICE in. Signing in again with the same id replaces it, with its checks.
 
-    A --ttl check needs heartbeats: add --hold, or send `PUT /api/v1/heartbeat/ID` yourself.
+    A --ttl check needs heartbeats: add --hold, or send `PUT /api/v1/heartbeat/ID` yourself. Checks by TLS, alias, script and unit of
+    systemd are told through the API: `PUT /api/v1/instances`.
     """
     registration = msgspec.convert(said, _Said).registration(service, server.namespace)
+    if problem := unfit_for_dns(service):
+        hint(f"callboard: {service!r} cannot be found over DNS: {problem}")
     with server.client() as client:
         if hold:
             _hold(client, registration)

@@ -13,6 +13,7 @@ from callboard.client.errors import (
     NotFoundError,
     ProblemError,
     ProtocolError,
+    SpeaksTlsError,
     UnavailableError,
     UnknownOutcomeError,
 )
@@ -22,7 +23,12 @@ from callboard.wire.native import Problem
 S = TypeVar("S", bound=Struct)
 
 _KINDS: Final[dict[int, type[ProblemError]]] = {401: DeniedError, 403: DeniedError, 404: NotFoundError}
+_BAD_REQUEST: Final = 400
+_WANT_TLS: Final = ("this port speaks tls", "client sent an http request to an https server")
+"""What servers of Callboard, and those in Go, say to somebody who speaks HTTP without TLS."""
 _LATER: Final = 429
+_SAID_MAX_BYTES: Final = 120
+"""Of an answer that is none of ours, so much is shown."""
 _DECODING: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
@@ -41,7 +47,11 @@ def error_of(reply: Reply) -> ClientError:
     try:
         problem = msgspec.json.decode(reply.body, type=Problem)
     except _DECODING:
-        return ProtocolError(reply.url, f"status {reply.status} without a problem document")
+        text = reply.body[:_SAID_MAX_BYTES].decode("utf-8", "replace").partition("\n")[0].strip()
+        if reply.status == _BAD_REQUEST and text.lower().startswith(_WANT_TLS) and reply.url.startswith("http://"):
+            return SpeaksTlsError(reply.url)
+        shown = f": {text}" if text and text.isprintable() and not text.startswith("<") else ""
+        return ProtocolError(reply.url, f"status {reply.status} without a problem document{shown}")
     if problem.code == "unknown_outcome":
         return UnknownOutcomeError(reply.url, problem.detail)
     said = (reply.status, problem.code, problem.detail or problem.title, problem.field)

@@ -10,6 +10,7 @@ from callboard.client.errors import ClientError, UnreachableError
 from callboard.client.link import BrokenError, Link, reason
 from callboard.client.settings import Base, ClientSettings
 from callboard.client.transport import Reply
+from callboard.client.trust import trust_of
 
 TARGET: Final = "/api/v1/backup"
 _PIECE_BYTES: Final = 1 << 18
@@ -24,8 +25,9 @@ def backup_pieces(settings: ClientSettings) -> Iterator[bytes]:
     """
     reasons: dict[str, str] = {}
     refused: ClientError | None = None
+    trust = trust_of(settings)
     for base in settings.bases:
-        link = Link(base, time.monotonic() + settings.timeout_ms / 1000)
+        link = Link(base, time.monotonic() + settings.timeout_ms / 1000, trust)
         try:
             yield from _asked(link, base, settings)
         except ClientError as error:

@@ -6,7 +6,17 @@ from typing import Final, Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from callboard.client.settings import CONSUL_VARIABLE, URL_VARIABLE, ClientSettings, from_environment, split_urls
+from callboard.client.settings import (
+    URL_VARIABLE,
+    ClientSettings,
+    consul_over_tls,
+    from_environment,
+    over_tls,
+    servers_of,
+    split_urls,
+    tls_of,
+    verify_of,
+)
 from callboard.model.errors import InvalidError
 
 NAMESPACE_VARIABLE: Final = "CALLBOARD_NAMESPACE"
@@ -90,15 +100,18 @@ def board_settings(
 ) -> BoardSettings:
     """What is said here first, then `settings`, then the environment. `url` is a comma list. Raises `InvalidError`.
 
-    A Consul server is also sent what CONSUL_HTTP_TOKEN says, when CALLBOARD_TOKEN says nothing.
+    A Consul server is also sent what CONSUL_HTTP_TOKEN says, when CALLBOARD_TOKEN says nothing; and Consul's variables for TLS hold.
     """
     base = settings if settings is not None else BoardSettings()
     named = split_urls(url)
+    inherits = False
     if not named and base.client.urls == ClientSettings().urls:
-        named = split_urls(environment.get(URL_VARIABLE) or environment.get(CONSUL_VARIABLE) or "")
-    protocol = "consul" if any(one.startswith(_CONSUL) for one in named) else base.protocol
-    if protocol == "consul":
-        named = tuple(_consul(one) for one in named)
+        named = servers_of(environment)
+        inherits = bool(named) and not environment.get(URL_VARIABLE)
+    protocol = base.protocol
+    if any(one.startswith(_CONSUL) for one in named):
+        protocol = "consul"
+        named = tuple(_consul(one, secure=consul_over_tls(environment)) for one in named)
     asked = from_environment(environment, urls=named or base.client.urls)
     own = {
         "namespace": said.get("namespace") or base.namespace or environment.get(NAMESPACE_VARIABLE, ""),
@@ -107,15 +120,21 @@ def board_settings(
         "snapshots": said.get("snapshots") or base.snapshots or environment.get(SNAPSHOTS_VARIABLE, ""),
     }
     inherited = environment.get(CONSUL_TOKEN_VARIABLE, "") if protocol == "consul" else ""
-    client = replace(base.client, urls=asked.urls, token=token or base.client.token or asked.token or inherited)
+    consul = inherits or protocol == "consul"
+    files = {name: getattr(base.client, name) or file for name, file in tls_of(environment, consul=consul).items()}
+    client = replace(
+        base.client, urls=asked.urls, token=token or base.client.token or asked.token or inherited,
+        verify=base.client.verify and verify_of(environment, consul=consul), **files,
+    )  # fmt: skip
     return replace(base, client=client, protocol=protocol, **own)
 
 
-def _consul(url: str) -> str:
+def _consul(url: str, *, secure: bool) -> str:
     """The same in the scheme that the transport knows. Every server of a board speaks one protocol."""
     if "://" in url and not url.startswith(_CONSUL):
         raise InvalidError("url", f"{url!r} beside one that begins with {_CONSUL}: a board speaks one protocol")
-    return "http://" + _with_port(url.removeprefix(_CONSUL))
+    plain = "http://" + _with_port(url.removeprefix(_CONSUL))
+    return over_tls(plain) if secure else plain
 
 
 def _with_port(place: str) -> str:

@@ -18,15 +18,14 @@ from callboard.wire.native import (
     Beat,
     Digest,
     InstanceState,
-    MemberList,
     NodeList,
     Registration,
     Resolution,
-    ServerStatus,
     ServiceInstances,
     ServiceList,
     Written,
 )
+from callboard.wire.native_server import MemberList, ServerStatus
 
 if TYPE_CHECKING:
     from callboard.client.held import Held

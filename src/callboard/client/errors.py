@@ -6,6 +6,8 @@ from typing import ClassVar, Final
 from callboard.model.errors import CallboardError
 
 _REASONS_MAX_COUNT: Final = 5
+_IN_CLEAR: Final = "does not speak TLS"
+"""What the handshake's reason ends with when a URL says https where http is meant."""
 
 
 class ClientError(CallboardError):
@@ -21,7 +23,12 @@ class UnreachableError(ClientError):
 
     def __init__(self, reasons: dict[str, str], *, sent: bool = False) -> None:
         said = "; ".join(f"{url}: {reason}" for url, reason in reasons.items())
-        super().__init__(f"no server answers ({said}); start one with `callboard serve`, or say where it is with CALLBOARD_URL")
+        clear = [url for url, reason in reasons.items() if reason.endswith(_IN_CLEAR)]
+        if clear and len(clear) == len(reasons):
+            text = "; ".join(f"{url} {_IN_CLEAR}; ask http{url.removeprefix('https')}" for url in clear)
+        else:
+            text = f"no server answers ({said}); start one with `callboard serve`, or say where it is with CALLBOARD_URL"
+        super().__init__(text)
         self.reasons = reasons
         self.sent = sent
 
@@ -43,6 +50,14 @@ class ProtocolError(ClientError):
 
     def __init__(self, url: str, reason: str) -> None:
         super().__init__(f"{url} does not answer as a Callboard server does ({reason}); check CALLBOARD_URL")
+        self.url = url
+
+
+class SpeaksTlsError(ProtocolError):
+    """The port speaks TLS, and was asked without."""
+
+    def __init__(self, url: str) -> None:
+        ClientError.__init__(self, f"{url} speaks TLS; ask https{url.removeprefix('http')}")
         self.url = url
 
 

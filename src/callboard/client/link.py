@@ -2,11 +2,15 @@
 
 import contextlib
 import socket
+import ssl
 import time
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from typing import Final
 
 from callboard.client.settings import Base
+from callboard.client.trust import is_refusal, tls_reason
+from callboard.model.errors import InvalidError
+from callboard.net.tls import ClientTrust
 
 _PIECE_BYTES: Final = 1 << 16
 _TIMEOUT_MIN_S: Final = 0.001
@@ -22,9 +26,11 @@ class Link(HTTPConnection):
     `HTTPConnection` hands the socket over with the last answer it expects; to end a read from another thread one must still have it.
     """
 
-    def __init__(self, base: Base, deadline: float) -> None:
+    def __init__(self, base: Base, deadline: float, trust: ClientTrust | None = None) -> None:
+        """`trust` is for a base whose URL says https."""
         super().__init__(base.host, base.port, timeout=_left(deadline))
         self.base = base
+        self._trust = trust if base.secure else None
         self._line: socket.socket | None = None
 
     def connect(self) -> None:
@@ -33,7 +39,21 @@ class Link(HTTPConnection):
             super().connect()
         except UnicodeError as error:
             raise OSError(f"{self.host!r} is no host name ({error})") from None
+        if self._trust is not None:
+            self.sock = self._secured(self._trust)
         self._line = self.sock
+
+    def _secured(self, trust: ClientTrust) -> ssl.SSLSocket:
+        """Shake hands. Raises `OSError`."""
+        plain = self.sock
+        try:
+            return trust.context().wrap_socket(plain, server_hostname=self.host)
+        except InvalidError as error:
+            plain.close()
+            raise OSError(str(error)) from None
+        except BaseException:
+            plain.close()
+            raise
 
     def limit(self, seconds: float) -> None:
         """No single read or write may take longer from now on."""
@@ -46,15 +66,19 @@ class Link(HTTPConnection):
             return False
         self.sock.settimeout(0)
         try:
-            self.sock.recv(1, socket.MSG_PEEK)
-        except BlockingIOError:
+            # What would be read is lost: it is an answer to nothing, and the connection is not used again.
+            self.sock.recv(1)
+        except (BlockingIOError, ssl.SSLWantReadError):
             return True
         except OSError:
             return False
         return False  # closed, or an answer to nothing
 
     def send_request(self, method: str, target: str, body: bytes, headers: dict[str, str], deadline: float) -> HTTPResponse:
-        """Send and read the head of the answer. Raises `OSError` when it could not be opened, `BrokenError` after that."""
+        """Send and read the head of the answer. Raises `OSError` when it could not be opened, `BrokenError` after that.
+
+        A server that wants no such client says so only when something was sent (TLS 1.3): it has not read it.
+        """
         if self.sock is None:
             self.connect()
         self.limit(_left(deadline))
@@ -62,6 +86,8 @@ class Link(HTTPConnection):
             self.request(method, self.base.path + target, body or None, headers)
             return self.getresponse()
         except (OSError, HTTPException) as error:
+            if is_refusal(error):
+                raise
             raise BrokenError(reason(error)) from None
 
     def read_body(self, response: HTTPResponse, limit_bytes: int, deadline: float) -> bytes | None:
@@ -84,10 +110,14 @@ class Link(HTTPConnection):
 
     def shut(self) -> None:
         """Close it; a thread that reads from it gets the end at once."""
+        self.break_off()
+        self.close()
+
+    def break_off(self) -> None:
+        """Whoever reads from it gets the end at once; from any thread."""
         if self._line is not None:
             with contextlib.suppress(OSError):
-                self._line.shutdown(socket.SHUT_RDWR)
-        self.close()
+                socket.socket.shutdown(self._line, socket.SHUT_RDWR)  # TLS has a state of its own, in the hands of who reads
 
 
 class Stream:
@@ -116,6 +146,8 @@ def reason(error: BaseException) -> str:
     """Why it failed, in a few words."""
     if isinstance(error, TimeoutError):
         return "no answer in time"
+    if isinstance(error, ssl.SSLError):
+        return tls_reason(error)
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()
     return str(error) or type(error).__name__

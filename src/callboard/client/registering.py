@@ -19,7 +19,8 @@ from callboard.client.seat import Seat
 from callboard.model import names
 from callboard.model.errors import InvalidError
 from callboard.model.instance import WEIGHT_MAX, Phase
-from callboard.wire.native import MILLISECONDS_MAX, Beat, CheckRequest, Registration, Weights
+from callboard.wire.native import Beat, CheckRequest, Registration, Weights
+from callboard.wire.native_words import MILLISECONDS_MAX
 
 _log: Final = logging.getLogger("callboard.client")
 LEASE_CHECK: Final = "lease"

@@ -14,6 +14,7 @@ from callboard import __version__
 from callboard.client.errors import ProtocolError, UnknownOutcomeError, UnreachableError
 from callboard.client.link import BrokenError, Link, Stream, reason
 from callboard.client.settings import Base, ClientSettings
+from callboard.client.trust import trust_of
 
 _AGENT: Final = f"callboard-python/{__version__}"
 _OK: Final = 200
@@ -44,11 +45,15 @@ class Transport:
     """One HTTP/1.1 client for all servers of a cluster."""
 
     def __init__(self, settings: ClientSettings) -> None:
+        """Raises `InvalidError` for files of TLS that cannot be used."""
         self.settings = settings
         self._bases = list(settings.bases)
         self._headers = {"User-Agent": _AGENT, "Accept": "application/json"}
         if settings.token:
             self._headers["Authorization"] = f"Bearer {settings.token}"
+        self._trust = trust_of(settings)
+        if self._trust is not None:
+            self._trust.context()  # a file that is not there is said now, and not when the first call fails
         self._idle: list[Link] = []
         self._owner = os.getpid()
         self._closed = False
@@ -87,7 +92,7 @@ class Transport:
         reasons: dict[str, str] = {}
         refused: Reply | None = None
         for base, share in self._turns(deadline):
-            link = Link(base, share)
+            link = Link(base, share, self._trust)
             try:
                 response = link.send_request("GET", target, b"", {**self._headers, **headers}, share)
                 if response.status == _OK and response.headers.get_content_type() == _STREAM:
@@ -125,7 +130,7 @@ class Transport:
                 # The server may have closed it at the very moment it was taken up again.
                 if not call.repeatable or time.monotonic() >= answer_by:
                     raise
-        return self._exchange(Link(base, connect_by), call, answer_by)
+        return self._exchange(Link(base, connect_by, self._trust), call, answer_by)
 
     def _exchange(self, link: Link, call: Call, deadline: float) -> Reply:
         headers = {**self._headers, "Content-Type": "application/json"} if call.body else self._headers

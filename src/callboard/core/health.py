@@ -6,7 +6,7 @@ A `Streak` lives as long as its check is probed by this member. Like Consul's co
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from callboard.model.check import Check, ProbeDefinition, Status, Thresholds, clip_output
+from callboard.model.check import Check, ProbeDefinition, ScriptCheck, Status, Thresholds, clip_output
 from callboard.model.time import Duration, Instant
 
 
@@ -52,7 +52,8 @@ def judge(
     turned = streak.status_after(result.status, definition.thresholds)
     if turned is None:
         return None
-    text = clip_output(result.output, definition.output_max_bytes)
+    # That of a program was cut where it was read, for of that the end counts.
+    text = result.output if isinstance(definition, ScriptCheck) else clip_output(result.output, definition.output_max_bytes)
     if turned is check.status and (text == check.output or (check.output and now - streak.written < hold)):
         return None
     streak.written = now

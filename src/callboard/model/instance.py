@@ -8,10 +8,11 @@ from typing import Final
 
 from msgspec import Struct
 
-from callboard.model import names
+from callboard.model import names, service
 from callboard.model.check import Check
 from callboard.model.errors import InvalidError
 from callboard.model.rows import ZERO, Revision
+from callboard.model.service import NOWHERE, Kind, Locality, NamedPort
 
 WEIGHT_MAX: Final = 65535
 _ANY_ADDRESS: Final = frozenset({"0.0.0.0", "::", "[::]"})  # noqa: S104  # named in order to be refused
@@ -74,9 +75,30 @@ class Instance(Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     weights: Weights = DEFAULT_WEIGHTS
     enable_tag_override: bool = False
     kind: str = ""
+    """Empty for an ordinary service, else one of `service.Kind`."""
     phase: Phase = Phase.SERVING
+    ports: tuple[NamedPort, ...] = ()
+    """Named ports; `port` is the default one of them."""
+    socket_path: str = ""
+    """A Unix socket it listens on."""
+    proxy: str = ""
+    """What a proxy or gateway is told to do: canonical JSON in Consul's words, which nobody here looks into."""
+    destination: str = ""
+    """The service that a proxy (`connect-proxy`) speaks for."""
+    connect_native: bool = False
+    """It speaks for itself in the mesh, without a proxy."""
+    locality: Locality = NOWHERE
+    sidecar: str = ""
+    """The id of the instance on the same node that it was registered with, as its sidecar, and goes with."""
+    foreign_tags: bool = False
+    """Its tags are those that somebody else gave it through the catalog (`enable_tag_override`); its own say changes them no more."""
     created: Revision = ZERO
     modified: Revision = ZERO
+
+    @property
+    def connects(self) -> str:
+        """The service that it speaks for in the mesh: that of a proxy, or its own when it needs none; empty when it is not in the mesh."""
+        return self.destination or (self.service if self.connect_native else "")
 
 
 class Placed(Struct, frozen=True, gc=False):
@@ -119,6 +141,13 @@ class InstanceSpec(Struct, frozen=True, gc=False, kw_only=True):
     kind: str = ""
     phase: Phase | None = None
     """None keeps the phase of an instance that is there; a new one serves."""
+    ports: tuple[NamedPort, ...] = ()
+    """With them, `port` is left out or the default one of them."""
+    socket_path: str = ""
+    proxy: str = ""
+    destination: str = ""
+    connect_native: bool = False
+    locality: Locality = NOWHERE
 
     def __post_init__(self) -> None:
         names.name("service", self.service)
@@ -136,5 +165,24 @@ class InstanceSpec(Struct, frozen=True, gc=False, kw_only=True):
         for label, tagged in self.tagged.items():
             names.name("tagged address", label)
             names.port(f"port of tagged address {label}", tagged.port)
+        self._check_mesh()
         if not 1 <= self.weights.passing <= WEIGHT_MAX or not 0 <= self.weights.warning <= WEIGHT_MAX:
             raise InvalidError("weights", f"Passing must be 1 to {WEIGHT_MAX}, Warning 0 to {WEIGHT_MAX}")
+
+    def _check_mesh(self) -> None:
+        default = service.ports(self.ports)
+        if default and self.port not in {0, default}:
+            raise InvalidError("port", f"must be that of the default one of ports, {default}, or be left out")
+        names.text("socket_path", self.socket_path, service.SOCKET_PATH_MAX_CHARS)
+        names.text("proxy", self.proxy, service.PROXY_MAX_CHARS)
+        service.kind(self.kind)
+        service.locality(self.locality)
+        if (self.kind == Kind.CONNECT_PROXY) is not bool(self.destination):
+            raise InvalidError("destination", "is what a connect-proxy needs, and nothing else has")
+        if self.destination:
+            names.name("destination", self.destination)
+
+    @property
+    def main_port(self) -> int:
+        """The port of a caller that names none."""
+        return self.port or service.ports(self.ports)

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from callboard.model.time import Timestamp
 
-LEVEL: Final = 1
+LEVEL: Final = 2
 """The newest row schemas, derivation rules and peer messages this program speaks."""
 
 

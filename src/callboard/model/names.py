@@ -9,6 +9,8 @@ PUBLIC: Final = "public"
 """The namespace that is meant when none is named; `default` and the empty text are other spellings of it."""
 
 NAME_MAX_CHARS: Final = 255
+LABEL_MAX_CHARS: Final = 63
+"""Of one part of a name in DNS (RFC 1035 section 2.3.4)."""
 CHECK_ID_MAX_CHARS: Final = 320
 """More than other names: the id of a check that is given none is its service's id with something in front and behind."""
 TAGS_MAX_COUNT: Final = 128
@@ -18,6 +20,7 @@ META_KEY_MAX_CHARS: Final = 128
 META_VALUE_MAX_CHARS: Final = 512
 TEXT_MAX_CHARS: Final = 4096
 _META_KEY_CHARS: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-")
+_LABEL_CHARS: Final = _META_KEY_CHARS
 
 
 def namespace(value: str) -> str:
@@ -34,6 +37,14 @@ def name(field: str, value: str, limit: int = NAME_MAX_CHARS) -> str:
     if not value.isprintable():
         raise InvalidError(field, "must contain only printable characters")
     return value
+
+
+def unfit_for_dns(service: str) -> str:
+    """Why no program finds a service of this name over DNS; empty when all do."""
+    if len(service) > LABEL_MAX_CHARS:
+        return f"its name has more than {LABEL_MAX_CHARS} characters"
+    others = "".join(sorted(set(service) - _LABEL_CHARS))
+    return f"its name has {others!r}; letters, digits, - and _ can be asked for" if others else ""
 
 
 def text(field: str, value: str, limit: int = TEXT_MAX_CHARS) -> str:

@@ -22,6 +22,7 @@ META_HEAD: Final = Key("meta/head")
 META_TERM: Final = Key("meta/term")
 META_EPOCH: Final = Key("meta/epoch")
 GLOBAL_FLOOR: Final = Key("f/*")
+AUTOPILOT_KEY: Final = Key("a/autopilot")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +122,16 @@ def instance_key(namespace: str, node: str, instance: str) -> Key:
 def check_key(namespace: str, node: str, check: str) -> Key:
     """Key of a check's row; check ids are unique per namespace and node."""
     return Key(f"c/{escape(namespace)}/{escape(node)}/{escape(check)}")
+
+
+def event_key(slot: int) -> Key:
+    """Key of the row of a place in the ring of events."""
+    return Key(f"e/{slot}")
+
+
+def coordinate_key(node: str) -> Key:
+    """Key of the row of a node's coordinate; `node` in lower case."""
+    return Key("o/" + escape(node))
 
 
 def floor_key(topic: str) -> Key:

@@ -11,11 +11,22 @@ Topic = NewType("Topic", str)
 
 NODES: Final = Topic("t/nodes")
 """The list of nodes."""
+EVENTS: Final = Topic("t/events")
+"""The events that are kept."""
+COORDINATES: Final = Topic("t/coordinates")
+"""The coordinates of all nodes."""
+AUTOPILOT: Final = Topic("t/autopilot")
+"""The settings about the care of the servers."""
 
 
 def service_topic(namespace: str, service: str) -> Topic:
     """Instances of a service, their checks and their nodes. Service names differing only in case are one topic."""
     return Topic(f"s/{escape(namespace)}/{escape(service.lower())}")
+
+
+def connect_topic(namespace: str, service: str) -> Topic:
+    """Instances that speak for a service in the mesh, its proxies among them, their checks and their nodes."""
+    return Topic(f"p/{escape(namespace)}/{escape(service.lower())}")
 
 
 def node_topic(node: str) -> Topic:

@@ -5,6 +5,7 @@ A connection lives for one request. There is no keep-alive: a probe is to find o
 
 import asyncio
 from base64 import b64encode
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final, cast
 from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
@@ -13,7 +14,7 @@ import httptools
 
 from callboard.core.callers import is_loopback
 from callboard.model.errors import CallboardError
-from callboard.net.dial import dial, reason
+from callboard.net.dial import ClientTls, dial, reason
 from callboard.net.lookup import Lookups
 
 REDIRECTS_MAX_COUNT: Final = 10
@@ -22,6 +23,7 @@ BODY_MAX_BYTES: Final = 65_536
 """Of an answer's body no more is read; the rest is left to whoever sent it."""
 USER_AGENT: Final = "Consul Health Check"
 """What services were told to expect of a health check, and leave out of their logs."""
+_PORTS: Final = {"http": 80, "https": 443}
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _TO_GET: Final = frozenset({301, 302, 303})
 _SECRET: Final = frozenset({"authorization", "cookie"})
@@ -36,7 +38,10 @@ class RequestError(CallboardError):
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A request to make. `connect` is dialled instead of the URL's host; the Host field keeps the URL's."""
+    """A request to make. `connect` is dialled instead of the URL's host; the Host field keeps the URL's.
+
+    `tls` tells how to believe a host.
+    """
 
     method: str
     url: str
@@ -44,6 +49,7 @@ class Outgoing:
     body: bytes = b""
     connect: str = ""
     follow_redirects: bool = True
+    tls: Callable[[str], ClientTls] | None = None
 
 
 @dataclass(slots=True)
@@ -102,8 +108,8 @@ def _split(url: str) -> SplitResult:
         port = parts.port
     except ValueError as error:
         raise RequestError(f"not a URL: {error}") from None
-    if parts.scheme != "http":
-        raise RequestError(f"{parts.scheme or 'no'} scheme: https checks are not built yet, only http://")
+    if parts.scheme not in _PORTS:
+        raise RequestError(f"{parts.scheme or 'no'} scheme: only http:// and https:// can be asked")
     if not parts.hostname or port == 0:
         raise RequestError("the URL names no host")
     return parts
@@ -114,9 +120,11 @@ async def _exchange(outgoing: Outgoing, end: float, timeout_s: float, lookups: L
     loop = asyncio.get_running_loop()
     parts = _split(outgoing.url)
     request = _head(outgoing, parts) + outgoing.body
+    host = parts.hostname or ""
     transport, connection = await dial(
         lambda: _Connection(loop, request, head_only=outgoing.method == "HEAD"),
-        outgoing.connect or parts.hostname or "", parts.port or 80, end - loop.time(), lookups,
+        outgoing.connect or host, parts.port or _PORTS[parts.scheme], end - loop.time(), lookups,
+        tls=_tls(outgoing, host) if parts.scheme == "https" else None,
     )  # fmt: skip
     try:
         async with asyncio.timeout_at(end):
@@ -127,6 +135,12 @@ async def _exchange(outgoing: Outgoing, end: float, timeout_s: float, lookups: L
     finally:
         transport.abort()
     return connection.answer
+
+
+def _tls(outgoing: Outgoing, host: str) -> ClientTls:
+    if outgoing.tls is None:
+        raise RequestError("https cannot be asked here, for nobody said whom to believe")
+    return outgoing.tls(host)
 
 
 def _head(outgoing: Outgoing, parts: SplitResult) -> bytes:
@@ -156,7 +170,7 @@ class _Connection(asyncio.Protocol):
         """Whether the head is there."""
         self._request = request
         self._head_only = head_only
-        self._head_bytes = 0
+        self._received_bytes = 0
         self._body = bytearray()
         self._parser = httptools.HttpResponseParser(self)
 
@@ -169,8 +183,7 @@ class _Connection(asyncio.Protocol):
         """Read until there is enough."""
         if self.done.done():
             return
-        if not self.answered:
-            self._head_bytes += len(data)
+        self._received_bytes += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -178,10 +191,10 @@ class _Connection(asyncio.Protocol):
         except httptools.HttpParserError as error:
             self._finish() if self.answered else self._fail(f"malformed HTTP response: {error}")
         self.answer.body = bytes(self._body[:BODY_MAX_BYTES])
-        if not self.answered and self._head_bytes > HEAD_MAX_BYTES:
+        if not self.answered and self._received_bytes > HEAD_MAX_BYTES:
             self._fail(f"the head of the answer is larger than {HEAD_MAX_BYTES} bytes")
-        elif len(self._body) > BODY_MAX_BYTES:
-            self._finish()
+        elif len(self._body) > BODY_MAX_BYTES or self._received_bytes > HEAD_MAX_BYTES + BODY_MAX_BYTES:
+            self._finish()  # what is neither head nor body, like trailers, may be endless too
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The end of the connection is the end of an answer without a length, and of one that was cut off after its head."""
@@ -197,6 +210,7 @@ class _Connection(asyncio.Protocol):
     def _fail(self, problem: str) -> None:
         if not self.done.done():
             self.done.set_exception(RequestError(problem))
+            self.done.exception()  # perhaps nobody waits for it any more
 
     # -- httptools
 

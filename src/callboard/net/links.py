@@ -10,9 +10,10 @@ from typing import Final, NamedTuple, cast
 
 import httptools
 
-from callboard.model.errors import CallboardError
-from callboard.net.dial import dial, host_port, reason
+from callboard.model.errors import CallboardError, InvalidError
+from callboard.net.dial import ClientTls, dial, host_port, reason
 from callboard.net.lookup import DialError, Lookups
+from callboard.net.tls import ClientTrust
 
 HEAD_MAX_BYTES: Final = 65_536
 """Of an answer."""
@@ -51,8 +52,10 @@ class Answered(NamedTuple):
 class Links:
     """The connections to one place. Make it in a running loop; it lives until `close`."""
 
-    def __init__(self, host: str, port: int, limits: Limits, lookups: Lookups | None = None) -> None:
+    def __init__(self, host: str, port: int, limits: Limits, lookups: Lookups | None = None, trust: ClientTrust | None = None) -> None:
+        """`trust` makes them connections over TLS."""
         self.place = host_port(host, port)
+        self._trust = trust
         self._host = host
         self._port = port
         self._limits = limits
@@ -101,8 +104,9 @@ class Links:
             link.abort()
         time_s = min(self._limits.connect_time_max_ms / 1_000, end - self._loop.time())
         try:
-            transport, link = await dial(self._made, self._host, self._port, time_s, self._lookups)
-        except DialError as error:
+            tls = ClientTls(self._trust.context(), self._host) if self._trust is not None else None
+            transport, link = await dial(self._made, self._host, self._port, time_s, self._lookups, tls=tls)
+        except (DialError, InvalidError) as error:
             raise LinkError(str(error), sent=False) from error
         except OSError as error:
             raise LinkError(f"{self.place}: {error.strerror or error}", sent=False) from error

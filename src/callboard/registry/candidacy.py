@@ -56,7 +56,8 @@ class Candidacy:
         self._candidate = candidate
         self._failed = failed
         self._gave_up_at: Instant | None = None
-        self._resting = False
+        self._rest_ms = 0
+        """How long the lead is left to others when the present term is over."""
 
     async def run(self) -> None:
         """Campaign for ever."""
@@ -80,9 +81,15 @@ class Candidacy:
                 self._failed(reason)
                 return
             await self._step_down(term, reason)
-            if self._resting:
-                self._resting = False
-                await asyncio.sleep(self._settings.island_wait_ms / 1_000)
+            rest_ms, self._rest_ms = self._rest_ms, 0
+            await asyncio.sleep(rest_ms / 1_000)
+
+    async def hand_over(self) -> None:
+        """Finish what was taken, and leave the lead to the others for a while."""
+        term = self.leading
+        if term is not None and term.open:
+            self._rest_ms = self._settings.hand_over_wait_ms
+            await term.resign(self._settings.catch_up_ms)
 
     def judge(self, now: Instant) -> None:
         """Give up the lead where most of the present members do not reach this one: it may be this one that is cut off from them."""
@@ -91,7 +98,7 @@ class Candidacy:
             return
         if self._gave_up_at is not None and now < self._gave_up_at + self._settings.island_again_ms * MILLISECOND:
             return
-        self._gave_up_at, self._resting = now, True
+        self._gave_up_at, self._rest_ms = now, self._settings.island_wait_ms
         silent, seconds = len(term.silent_doors), self._settings.island_after_ms // 1_000
         term.give_up(
             f"{silent} of {len(term.doors)} other members that are present have not reached this one for {seconds} s; let another lead"

@@ -3,7 +3,7 @@
 It lives as long as the registry; the reception in it lives for a term.
 """
 
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from callboard.registry import messages as msg
@@ -19,7 +19,10 @@ from callboard.registry.term import Term
 class Hearing:
     """Messages in, replies out."""
 
-    def __init__(self, means: Means, peers: Peers, following: Following, probing: Probing) -> None:
+    def __init__(
+        self, means: Means, peers: Peers, following: Following, probing: Probing, hand_over: Callable[[], Awaitable[None]]
+    ) -> None:
+        """`hand_over` gives up the lead of this member."""
         self._settings = means.settings
         self._stats = means.stats
         self._tasks = means.tasks
@@ -27,6 +30,7 @@ class Hearing:
         self._peers = peers
         self._following = following
         self._probing = probing
+        self._hand_over = hand_over
         self._reception: Reception | None = None
 
     def lead(self, term: Term) -> None:
@@ -54,9 +58,22 @@ class Hearing:
             return Promise.of(reception.beats(message, self._now()) if reception is not None else msg.NotLeading())
         if isinstance(message, msg.Greet):
             return Promise.of(msg.Reached(self._following.highest, self._settings.level))
+        if isinstance(message, msg.HandOver):
+            return Promise.of(self._give_up(message.term))
         if isinstance(message, msg.Relay):
             return self._later(self._peers.hand_on(message), "relay")
         return self._later(self._opinions(message), "opinion")
+
+    def _give_up(self, term: int) -> msg.Reply:
+        """The answer comes first: the lead may take its time to end."""
+        if self._reception is None or self._following.base.term.number != term:
+            return msg.NotLeading()
+
+        async def give_up() -> None:
+            await self._hand_over()
+
+        self._tasks.spawn(give_up(), name="hand over")
+        return msg.Ended()
 
     def _later(self, work: Coroutine[Any, Any, msg.Reply], name: str) -> Promise[msg.Reply]:
         promise: Promise[msg.Reply] = Promise()

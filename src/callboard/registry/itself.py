@@ -21,6 +21,7 @@ def registration_of_itself(settings: RegistrySettings, nonce: str) -> OpenTerm:
     return OpenTerm(
         nonce=nonce,
         member=settings.member,
+        level=settings.level,
         itself=Register(
             nonce=nonce,
             node=NodeSpec(name=settings.node, address=settings.address),

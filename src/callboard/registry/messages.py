@@ -73,7 +73,13 @@ class Ask(Struct, frozen=True, tag="ask", gc=False):
     checks: tuple[CheckKey, ...]
 
 
-Message = Commands | Beats | Relay | Greet | Ask
+class HandOver(Struct, frozen=True, tag="hand_over", gc=False):
+    """Give up the lead of this term, for others to take; a later one is not meant. Answered at once."""
+
+    term: int
+
+
+Message = Commands | Beats | Relay | Greet | Ask | HandOver
 
 
 class Settled(Struct, frozen=True, tag="settled", gc=False):

@@ -6,13 +6,29 @@ from typing import Final, NamedTuple
 
 from callboard.core.health import ProbeResult
 from callboard.core.liveness import CheckKey
-from callboard.model.check import Check, HttpCheck, ProbeDefinition, Status, TcpCheck
+from callboard.model.check import (
+    Check,
+    GrpcCheck,
+    H2pingCheck,
+    HttpCheck,
+    OsServiceCheck,
+    ProbeDefinition,
+    ScriptCheck,
+    Status,
+    TcpCheck,
+    UdpCheck,
+)
 from callboard.model.time import SECOND, Duration, Instant
 from callboard.net.lookup import Lookups
-from callboard.net.probe import probe_http, probe_tcp
+from callboard.net.probe import probe_grpc, probe_h2ping, probe_http, probe_tcp
+from callboard.net.probe_tls import ProbeTls
+from callboard.net.probe_udp import probe_udp
+from callboard.net.programs import probe_os_service, probe_script
 from callboard.net.tasks import Tasks
+from callboard.registry.settings import RegistrySettings
 
 _log = logging.getLogger(__name__)
+_NO_SCRIPTS: Final = "Scripts are disabled on member {}, which is to run this check: start every member with --enable-script-checks"
 _COMPLAINT_EVERY: Final = Duration(10 * SECOND)
 
 
@@ -30,17 +46,34 @@ Ask = Callable[[ProbeDefinition], Awaitable[ProbeResult]]
 
 
 class Asking:
-    """Asks over the network; the names it is looking up are those of one prober."""
+    """Asks: over the network, or by programs of this machine. Names it looks up and authorities it knows are those of one prober."""
 
-    def __init__(self, lookups_max_count: int) -> None:
-        self._lookups = Lookups(lookups_max_count)
+    def __init__(self, settings: RegistrySettings) -> None:
+        self._member = settings.member
+        self._script_checks = settings.script_checks
+        self._lookups = Lookups(settings.lookups_parallel_max_count)
+        self._tls = ProbeTls(settings.probe_ca_file)
 
     async def __call__(self, definition: ProbeDefinition) -> ProbeResult:
         """Ask once."""
-        timeout_s = definition.timeout / SECOND
-        if isinstance(definition, HttpCheck):
-            return await probe_http(definition, timeout_s, self._lookups)
-        return await probe_tcp(definition, timeout_s, self._lookups)
+        timeout_s, lookups = definition.timeout / SECOND, self._lookups
+        match definition:
+            case HttpCheck():
+                return await probe_http(definition, timeout_s, lookups, self._tls)
+            case TcpCheck():
+                return await probe_tcp(definition, timeout_s, lookups, self._tls)
+            case UdpCheck():
+                return await probe_udp(definition, timeout_s, lookups)
+            case GrpcCheck():
+                return await probe_grpc(definition, timeout_s, lookups, self._tls)
+            case H2pingCheck():
+                return await probe_h2ping(definition, timeout_s, lookups, self._tls)
+            case OsServiceCheck():
+                return await probe_os_service(definition, timeout_s)
+            case ScriptCheck() if self._script_checks:
+                return await probe_script(definition, timeout_s)
+            case ScriptCheck():
+                return ProbeResult(Status.CRITICAL, _NO_SCRIPTS.format(self._member))
 
 
 class Prober:
@@ -62,14 +95,14 @@ class Prober:
 
     def start(self, check: Check, now: Instant) -> None:
         """Ask once, if the check is one that is asked."""
-        if isinstance(check.definition, HttpCheck | TcpCheck):
+        if isinstance(check.definition, ProbeDefinition):
             self._running += 1
             key = (check.namespace, check.node, check.id)
             self._tasks.spawn(self._run(key, Probe(check.definition, check.nonce, now)), name=f"probe {check.id}")
 
     async def once(self, check: Check) -> ProbeResult | None:
         """Ask now, besides all that is scheduled. None when the check is not one that is asked, or this server cannot ask."""
-        if not isinstance(check.definition, HttpCheck | TcpCheck):
+        if not isinstance(check.definition, ProbeDefinition):
             return None
         try:
             return await self._ask(check.definition)

@@ -17,6 +17,7 @@ from callboard import __version__
 from callboard.core.callers import Home
 from callboard.core.catalog import commands as cmd
 from callboard.core.catalog.changes import Changes
+from callboard.core.catalog.levels import refused_at
 from callboard.core.catalog.view import View
 from callboard.core.liveness import LivenessSettings
 from callboard.core.opinions import OpinionSettings
@@ -33,6 +34,7 @@ from callboard.registry.clock import Clock, Entropy
 from callboard.registry.door import Door
 from callboard.registry.following import Following
 from callboard.registry.freshness import Contact, Freshness
+from callboard.registry.handing_over import HandingOver
 from callboard.registry.hearing import Hearing
 from callboard.registry.leader import GivenUp
 from callboard.registry.line import Line
@@ -83,10 +85,11 @@ class Registry:
         self._following = following = Following(means, self._folded, self._replaced, self._fail)
         line = Line(peers, following, card.nonce)
         self._door = Door(means, card.nonce, line, following)
-        self._probing = Probing(means, ask or Asking(settings.lookups_parallel_max_count), lambda: self.view, self.submit, self._arm)
+        self._probing = Probing(means, ask or Asking(settings), lambda: self.view, self.submit, self._arm)
         self._beating = Beating(means, line, following, self._door, self._probing, self.submit)
         self._candidacy = Candidacy(means, following, peers, self, self._fail)
-        self._hearing = Hearing(means, peers, following, self._probing)
+        self._hearing = Hearing(means, peers, following, self._probing, self._candidacy.hand_over)
+        self.handing_over = HandingOver(means, self._candidacy, peers, line, following)
         self._freshness = Freshness(means, following, self._door, self._beating, self._present_surely)
         self._presence = Presence(means)
         self._ticker = Ticker(means.now, self._deadline, self._tick, settings.lateness_max_ms)
@@ -287,6 +290,8 @@ class Registry:
         """Bring a command to the leader; its outcome is released when it is durable and this member's view has it."""
         if not self.ready:
             return self._refused(command, "unavailable", "the registry is not ready; try again in a second")
+        if why := refused_at(self.view.epoch.level, self.settings.level, command):
+            return self._refused(command, "unavailable", why)
         term = self._door.term
         if term is None and (why := self._freshness.no_writes()):
             return self._refused(command, "unavailable", why)

@@ -28,6 +28,10 @@ class RegistrySettings(Struct, frozen=True, kw_only=True):
     probes_parallel_max_count: int = 1_024
     lookups_parallel_max_count: int = 64
     """Host names of probes that are looked up at once, each in a thread of its own."""
+    script_checks: bool = False
+    """Whether this member runs programs for checks (`--enable-script-checks`)."""
+    probe_ca_file: str = ""
+    """PEM file of the authorities that probes over TLS trust beside those of the machine; read when the first such probe is made."""
     check_output_hold_ms: int = 300_000
     """A probe's new output without a turn is written at most this often."""
     commit_retries_max_count: int = 5
@@ -65,6 +69,8 @@ class RegistrySettings(Struct, frozen=True, kw_only=True):
     """It does so once in this time, lest the lead goes round where nobody reaches anybody."""
     island_wait_ms: int = 10_000
     """How long it then leaves the lead to others."""
+    hand_over_wait_ms: int = 5_000
+    """How long a leader that was asked to hand over the lead leaves it to the others."""
     retry_wait_ms: int = 500
     """Wait before the store is asked again that failed: to follow, to load, to join, to campaign."""
     level: int = LEVEL

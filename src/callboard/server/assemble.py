@@ -4,21 +4,28 @@ import asyncio
 import gc
 import logging
 import os
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import msgspec
 
 from callboard.core.catalog.changes import Changes
-from callboard.frontend.base import Frontend
+from callboard.frontend.base import Frontend, Listener, Machine, Operations
+from callboard.model.errors import CallboardError, InvalidError
 from callboard.net.http.message import Site
 from callboard.net.http.server import HttpServer
 from callboard.net.tasks import spawn
+from callboard.net.tls import TlsStats
 from callboard.registry.clock import SystemClock, SystemEntropy
 from callboard.registry.registry import Registry
 from callboard.server.address import Address, parse_address
+from callboard.server.certificates import Looking, server_tls
 from callboard.server.files import connections_room
 from callboard.server.frontends import FRONTENDS
+from callboard.server.log_feed import LogFeed
+from callboard.server.machine import Listening, machine
 from callboard.server.member import keep_member, member_name
+from callboard.server.reloading import Reloading
 from callboard.server.root import root_site
 from callboard.server.settings import Settings
 from callboard.server.stores import make_store
@@ -42,11 +49,23 @@ class _Connections(NamedTuple):
 _CONNECTIONS = {"http": _Connections("connections_max_count", 0.75), "dns": _Connections("tcp_connections_max_count", 0.25)}
 
 
+class DnsListenError(CallboardError):
+    """An address of DNS cannot be listened at."""
+
+    code = "listen"
+
+    def __init__(self, address: str, tls_port: int, reason: str) -> None:
+        also = f", or at port {tls_port} for DNS over TLS" if tls_port else ""
+        too = " (or tune.dns.tls_port)" if tls_port else ""
+        super().__init__(f"cannot listen at {address} (DNS){also}: {reason}; stop what has it, or choose another --dns{too}")
+
+
 class Ready(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """The line a started server prints on stdout; what does not listen is absent."""
 
     ready: bool
     http: list[str]
+    https: list[str] = []
     dns: str = ""
     grpc: list[str] = []
     member: str
@@ -56,10 +75,17 @@ class Ready(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 class Server:
     """One server process. Make it in a running loop."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Raises `InvalidError` for settings that contradict each other."""
+    def __init__(self, settings: Settings, read: Callable[[], Settings] | None = None) -> None:
+        """`read` gives the settings as they are said at a reload. Raises `InvalidError` for settings that contradict each other."""
         self.settings = settings
         self.addresses = [parse_address("http", text) for text in settings.server.http]
+        self.secure_addresses = [parse_address("https", text) for text in settings.server.https]
+        if not self.addresses and not self.secure_addresses:
+            raise InvalidError("http", "there is no address to listen at; say --http HOST:PORT or --https HOST:PORT")
+        self.tls = server_tls(settings.server, settings.room("dns").tls_port)
+        self._looking: Looking | None = None
+        self._listening = Listening()
+        self._reloading = Reloading(settings, read, self.tls.reload if self.tls is not None else None)
         dns = parse_address("dns", settings.server.dns) if settings.server.dns else Address("", 0)
         self.member = member_name(settings.server)
         self._store = make_store(settings)
@@ -70,22 +96,41 @@ class Server:
         """The counters of every room, by its name."""
         self.telemetry = Telemetry(self.rooms, self.gauges)
         root = root_site(self.telemetry, lambda: self.sites)
-        self.http = HttpServer((*self.sites, root), self._room("http"), lambda: self.registry.revision)
+        own = {"own_hosts": self._own_hosts(), "trusted_proxies": settings.server.trusted_proxy}
+        http = self._room("http", **own)
+        self._connections_max_count: int = http.connections_max_count
+        self.http = HttpServer((*self.sites, root), http, lambda: self.registry.revision)
         self._gather_stats()
+        self._log_feed = LogFeed(asyncio.get_running_loop())
+        self._leaving = asyncio.Event()
+        for frontend in self._frontends.values():
+            if frontend.operated is not None:
+                frontend.operated(self.operations())
         self.registry.subscribe(self._changed)
 
     def _make_registry(self) -> Registry:
         server = self.settings.server
         registry = self.settings.room(
-            "registry", member=self.member, node=server.node, address=server.advertise, datacenter=server.datacenter
+            "registry", member=self.member, node=server.node, address=server.advertise, datacenter=server.datacenter,
+            script_checks=server.enable_script_checks,
         )  # fmt: skip
         return Registry(
             self._store, registry, SystemClock(), SystemEntropy(), liveness=self._room("liveness"), opinions=self._room("opinions")
         )  # fmt: skip
 
     def _make_frontends(self, dns: Address) -> dict[str, Frontend]:
-        fixed: dict[str, dict[str, object]] = {"dns": {"host": dns.host, "port": dns.port, "domain": self.settings.server.dns_domain}}
+        server = self.settings.server
+        fixed: dict[str, dict[str, object]] = {
+            "dns": {"host": dns.host, "port": dns.port, "domain": server.dns_domain, "recursors": server.recursor},
+            "console": {"dns": str(dns) if dns.port else "", "domain": server.dns_domain},
+        }  # fmt: skip
         return {plugin.name: plugin.build(self.registry, self._room(plugin.name, **fixed.get(plugin.name, {}))) for plugin in FRONTENDS}
+
+    def _own_hosts(self) -> tuple[str, ...]:
+        """Names by which this machine is called: where it listens, how it is advertised, and what its own DNS says."""
+        server = self.settings.server
+        listening = (address.host for address in (*self.addresses, *self.secure_addresses))
+        return (*listening, server.advertise, f".{server.dns_domain}")
 
     def _room(self, name: str, **fixed: object) -> Any:  # noqa: ANN401  # as Settings.room
         """The settings of a room that takes connections, or not: no more of them than there may be files."""
@@ -94,12 +139,10 @@ class Server:
         if limit is None:
             return room
         count = connections_room(getattr(room, limit.field), limit.share)
-        if count < getattr(room, limit.field):
-            _log.info("%s takes at most %d connections, for so few files may be open (see ulimit -n)", name, count)
         return msgspec.structs.replace(room, **{limit.field: count})
 
     def _gather_stats(self) -> None:
-        self.rooms.update(registry=self.registry.stats, http=self.http.stats)
+        self.rooms.update(registry=self.registry.stats, http=self.http.stats, tls=self.tls.stats if self.tls is not None else TlsStats())
         self.rooms.update((name, frontend.stats) for name, frontend in self._frontends.items() if frontend.stats is not None)
         if (stats := getattr(self._store, "stats", None)) is not None:
             self.rooms["store"] = stats
@@ -122,17 +165,41 @@ class Server:
             "view_age_ms": contact.age_ms,
         }
 
+    def operations(self) -> Operations:
+        """What frontends may ask of the whole server."""
+        return Operations(
+            reload=self.reload, leave=self._leaving.set, measures=self.telemetry.measures, page=self.telemetry.page,
+            read_log=self._log_feed.read, machine=self._machine,
+        )  # fmt: skip
+
+    def _machine(self) -> Machine:
+        expires_s = self.tls.stats.certificate_expires_timestamp_seconds if self.tls is not None else 0
+        limit = self._connections_max_count
+        return machine(self.settings.server, self._listening, self._store.caps, limit, int(expires_s))
+
+    def reload(self) -> list[str]:
+        """Read again what can change while the server runs; answers what came of it. Raises `InvalidError`: then all is as before."""
+        return self._reloading.reload()
+
+    async def left(self) -> None:
+        """Return when somebody has asked this server to leave."""
+        await self._leaving.wait()
+
     def _changed(self, changes: Changes) -> None:
         self.http.changed(changes.topics)
 
     async def start(self) -> Ready:
         """Listen, then load: before the view is there every door says so. Raises `StoreError`, `OSError`, `InvalidError`."""
-        bound = [Address(*there) for address in self.addresses for there in await self.http.start(address.host, address.port)]
-        self._tell_where(bound)
+        http, https = await self._listen()
+        self._tell_where(http, https)
         dns: list[str] = []
         for frontend in self._frontends.values():
+            if frontend.secured is not None and self.tls is not None:
+                frontend.secured(self.tls)
             if frontend.listener is not None:
-                dns += await frontend.listener.start()
+                dns += await self._listen_dns(frontend.listener)
+        urls = [f"http://{address}" for address in http], [f"https://{address}" for address in https]
+        self._listening = Listening(tuple(urls[0]), tuple(urls[1]), dns[0] if dns else "")
         gc.disable()
         try:
             await self.registry.open()
@@ -143,12 +210,28 @@ class Server:
         gc.collect()
         gc.freeze()
         gc.set_threshold(GC_THRESHOLD)
-        http = [f"http://{address}" for address in bound]
-        return Ready(ready=True, http=http, dns=dns[0] if dns else "", member=self.member, pid=os.getpid())
+        return Ready(ready=True, http=urls[0], https=urls[1], dns=self._listening.dns, member=self.member, pid=os.getpid())
 
-    def _tell_where(self, bound: list[Address]) -> None:
+    async def _listen(self) -> tuple[list[Address], list[Address]]:
+        """Where HTTP is now served, without TLS and with it."""
+        start = self.http.start
+        http = [Address(*there) for at in self.addresses for there in await start(at.host, at.port, guarded=True)]
+        https = [Address(*there) for at in self.secure_addresses for there in await start(at.host, at.port, tls=self.tls, guarded=True)]
+        if self.tls is not None:
+            self._looking = Looking(self.tls)
+        return http, https
+
+    async def _listen_dns(self, listener: Listener) -> list[str]:
+        try:
+            return await listener.start()
+        except OSError as error:
+            also = self.settings.room("dns").tls_port if self.tls is not None else 0
+            raise DnsListenError(self.settings.server.dns, also, (error.strerror or str(error)).lower()) from error
+
+    def _tell_where(self, http: list[Address], https: list[Address]) -> None:
         """Tell the frontends where other members reach this server; only now is it known which port 0 has become."""
-        url = f"http://{Address(self.settings.server.advertise, bound[0].port)}" if bound else ""
+        at = Address(self.settings.server.advertise, (http or https)[0].port)
+        url = f"http://{at}" if http else f"https://{at}"
         for frontend in self._frontends.values():
             if frontend.listening is not None:
                 frontend.listening(url)
@@ -157,6 +240,8 @@ class Server:
         """Finish what is under way, then let go of everything; what does not let go in time is left behind, for the process ends."""
         loop = asyncio.get_running_loop()
         end = loop.time() + STOP_MAX_S
+        if self._looking is not None:
+            self._looking.close()
         await self.http.stop(STOP_GRACE_S)
         for frontend in self._frontends.values():
             if frontend.listener is not None:

@@ -6,6 +6,7 @@ from typing import Final
 
 _WANTED_COUNT: Final = 1_048_576
 """More than all limits of our own together; where the system knows no limit, it still refuses to be asked for none."""
+_FEW_COUNT: Final = 4_096
 _OURS_COUNT: Final = 512
 """Kept from connections: for probes and the store."""
 
@@ -17,6 +18,12 @@ def raise_open_files_limit() -> None:
     if soft != resource.RLIM_INFINITY and soft < wanted:
         with contextlib.suppress(OSError, ValueError):  # macOS has a second limit below the hard one, and does not say which
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def few_files() -> int:
+    """The limit of open files, when it is so small that a server of some use may meet it; else 0."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return soft if soft != resource.RLIM_INFINITY and soft < _FEW_COUNT else 0
 
 
 def connections_room(wanted_count: int, share: float) -> int:

@@ -4,7 +4,10 @@ import json
 import logging
 import sys
 import time
-from typing import Literal
+from typing import Final, Literal, TextIO
+
+_TALKATIVE: Final = ("h2", "hpack")
+"""They tell each header field that a probe over HTTP/2 sends, and its value."""
 
 
 class JsonFormatter(logging.Formatter):
@@ -23,12 +26,40 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(entry, ensure_ascii=False)
 
 
+class Stderr(logging.StreamHandler[TextIO]):
+    """The handler that `set_level` means."""
+
+
 def set_up(level: str, form: Literal["text", "json"]) -> None:
     """Send everything from `level` on to stderr."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter() if form == "json" else logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
+    handler = Stderr(sys.stderr)
+    logging.getLogger().handlers[:] = [handler]
+    set_form(form)
+    set_level(level)
+
+
+def set_form(form: Literal["text", "json"]) -> None:
+    """Write stderr in this form from now on."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, Stderr):
+            text = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+            handler.setFormatter(JsonFormatter() if form == "json" else logging.Formatter(text))
+
+
+def set_level(level: str) -> None:
+    """Send everything from `level` on to stderr from now on."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, Stderr):
+            handler.setLevel(level.upper())
+    settle()
+
+
+def settle() -> None:
+    """Let be logged what any handler wants: somebody may read more than stderr is sent."""
     root = logging.getLogger()
-    root.handlers[:] = [handler]
-    root.setLevel(level.upper())
-    # It warns of every malformed request: anybody could fill the log. Those are answered with 400.
-    logging.getLogger("uvicorn").setLevel(max(root.level, logging.ERROR))
+    if any(isinstance(handler, Stderr) for handler in root.handlers):
+        root.setLevel(min(handler.level for handler in root.handlers))
+        # It warns of every malformed request: anybody could fill the log. Those are answered with 400.
+        logging.getLogger("uvicorn").setLevel(max(root.level, logging.ERROR))
+        for library in _TALKATIVE:
+            logging.getLogger(library).setLevel(max(root.level, logging.WARNING))

@@ -1,10 +1,14 @@
-"""What belongs to no protocol: the start page, the metrics, and the answer to paths nobody serves."""
+"""What belongs to no protocol: the start page (browsers are led to the console), the metrics, the answer to paths nobody serves."""
 
 from collections.abc import Callable
+from typing import Final
 
 from callboard import __version__
 from callboard.net.http.message import TEXT, Answer, Request, Route, Site
 from callboard.server.telemetry import CONTENT_TYPE, Telemetry
+
+_CONSOLE: Final = "/ui"
+_VARY: Final = (b"vary", b"accept")
 
 
 class RootErrors:
@@ -32,12 +36,21 @@ def _text(status: int, text: str) -> Answer:
     return Answer(status, text.encode(), TEXT)
 
 
+def _is_browser(request: Request) -> bool:
+    """Whether the caller would rather have a page: programs ask for nothing in particular."""
+    return "text/html" in request.headers.get("accept", "").lower()
+
+
 def root_site(telemetry: Telemetry, sites: Callable[[], tuple[Site, ...]]) -> Site:
     """`/` and `/metrics`."""
 
-    def start_page(_request: Request) -> Answer:
-        served = "\n".join(sorted(f"  {site.prefix}" for site in sites()))
-        return _text(200, f"Callboard {__version__}\n\nServed here:\n{served}\n  /metrics\n\nTry: callboard services\n")
+    def start_page(request: Request) -> Answer:
+        served = sorted(site.prefix for site in sites())
+        if _CONSOLE in served and _is_browser(request):
+            return Answer(302, b"", TEXT, ((b"location", _CONSOLE.encode()), _VARY))
+        lines = "\n".join(f"  {prefix}" for prefix in served)
+        text = f"Callboard {__version__}\n\nServed here:\n{lines}\n  /metrics\n\nTry: callboard services\n"
+        return Answer(200, text.encode(), TEXT, (_VARY,))
 
     def metrics(_request: Request) -> Answer:
         return Answer(200, telemetry.page(), CONTENT_TYPE)

@@ -4,6 +4,7 @@ The first level are the flags of `callboard serve`. Below `tune` every room's ow
 `CALLBOARD_TUNE_REGISTRY_HISTORY_MAX_COUNT` in the environment.
 """
 
+import re
 import tomllib
 from collections.abc import Mapping
 from typing import Any, Final, Literal, NamedTuple
@@ -22,10 +23,14 @@ from callboard.store.memory.settings import MemorySettings
 from callboard.store.sqlite.settings import SqliteSettings
 
 PREFIX: Final = "CALLBOARD_"
+_FILE: Final = "settings file"
 NOT_SETTINGS: Final = frozenset(
-    f"{PREFIX}{name}" for name in ("URL", "TOKEN", "NAMESPACE", "ZONE", "SNAPSHOTS", "SERVICE", "INSTANCE_ID", "ETCD")
+    f"{PREFIX}{name}"
+    for name in ("URL", "TOKEN", "NAMESPACE", "ZONE", "SNAPSHOTS", "SERVICE", "INSTANCE_ID", "ETCD", "CA_FILE", "CERT_FILE", "KEY_FILE")
 )
 """Environment of the SDK, of the commands, and of what `callboard run` starts, and of tests; not of the server."""
+SERVICE_LINKS: Final = re.compile(PREFIX + r"(PORT|PORT_\d+_(TCP|UDP)(_PROTO|_PORT|_ADDR)?|SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?)")
+"""What Kubernetes puts into every pod beside a Service that is called `callboard`."""
 ROOMS: Final[dict[str, type[Struct]]] = {
     "registry": RegistrySettings,
     "liveness": LivenessSettings,
@@ -37,10 +42,12 @@ ROOMS: Final[dict[str, type[Struct]]] = {
     **{plugin.name: plugin.settings for plugin in FRONTENDS},
 }
 FIXED: Final[dict[str, frozenset[str]]] = {
-    "registry": frozenset({"member", "node", "address", "datacenter"}),
+    "registry": frozenset({"member", "node", "address", "datacenter", "script_checks"}),
+    "http": frozenset({"own_hosts", "trusted_proxies"}),
     "sqlite": frozenset({"path"}),
     "etcd": frozenset({"endpoints", "prefix"}),
-    "dns": frozenset({"host", "port", "domain"}),
+    "dns": frozenset({"host", "port", "domain", "recursors"}),
+    "console": frozenset({"dns", "domain"}),
 }
 """Fields of rooms that follow from flags and cannot be set below `tune`."""
 
@@ -50,6 +57,16 @@ class ServerSettings(Struct, frozen=True, kw_only=True):
 
     http: tuple[str, ...] = ("127.0.0.1:8500",)
     """Addresses that serve every HTTP protocol."""
+    https: tuple[str, ...] = ()
+    """Addresses that serve the same over TLS; they need `tls_cert` and `tls_key`."""
+    tls_cert: str = ""
+    """File with the server's certificate, and those between it and its CA (PEM). Read again when it changes."""
+    tls_key: str = ""
+    """File with the key of that certificate (PEM, without a password)."""
+    tls_client_ca: str = ""
+    """File with CAs (PEM): with it, only callers with a certificate of one of them are served over TLS."""
+    trusted_proxy: tuple[str, ...] = ()
+    """Networks (`10.0.0.0/8`) or addresses of proxies whose X-Forwarded-For says who calls."""
     dns: str = "127.0.0.1:8600"
     """Address of DNS, UDP and TCP; empty for none."""
     store: str = ""
@@ -68,6 +85,10 @@ class ServerSettings(Struct, frozen=True, kw_only=True):
     """Address at which others reach this machine: that of the server's node."""
     dns_domain: str = "consul"
     """Domain of DNS names."""
+    recursor: tuple[str, ...] = ()
+    """Name servers (`HOST:PORT`) that are asked for names outside the domain."""
+    enable_script_checks: bool = False
+    """Checks may run programs on this machine: whoever may register may then run what they like."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least severe messages that are logged."""
     log_format: Literal["text", "json"] = "text"
@@ -86,15 +107,18 @@ class Settings(NamedTuple):
         return _convert(f"tune.{name}", {**self.tune.get(name, {}), **fixed}, ROOMS[name])
 
 
-def load(flags: Mapping[str, object], environment: Mapping[str, str], file: str = "") -> Settings:
-    """Merge the sources. `flags` holds only what was said on the command line; `file` is the text of a TOML file.
+def load(flags: Mapping[str, object], environment: Mapping[str, str], file: str = "", file_name: str = _FILE) -> Settings:
+    """Merge the sources. `flags` holds only what was said on the command line; `file` is the text of a TOML file, which errors name.
 
     Raises `InvalidError` with the name of the setting and where it was said.
     """
     origins: dict[str, str] = {}
     top: dict[str, Any] = {}
     tune: dict[str, dict[str, Any]] = {}
-    _from_file(file, top, tune, origins)
+    try:
+        _from_file(file, top, tune, origins)
+    except InvalidError as error:
+        raise InvalidError(file_name, error.problem if error.field == _FILE else str(error)) from None
     _from_environment(environment, top, tune, origins)
     for name, value in flags.items():
         top[name] = value
@@ -111,7 +135,7 @@ def _from_file(file: str, top: dict[str, Any], tune: dict[str, dict[str, Any]], 
     try:
         document = tomllib.loads(file)
     except tomllib.TOMLDecodeError as error:
-        raise InvalidError("settings file", str(error)) from None
+        raise InvalidError(_FILE, str(error)) from None
     rooms = document.pop("tune", {})
     if not isinstance(rooms, dict):
         raise InvalidError("tune", "must hold tables, as in [tune.registry]")
@@ -132,18 +156,24 @@ def _from_environment(
     environment: Mapping[str, str], top: dict[str, Any], tune: dict[str, dict[str, Any]], origins: dict[str, str]
 ) -> None:
     for variable, value in environment.items():
-        if not variable.startswith(PREFIX) or variable in NOT_SETTINGS:
+        if not variable.startswith(PREFIX) or variable in NOT_SETTINGS or SERVICE_LINKS.fullmatch(variable):
             continue
         name = variable.removeprefix(PREFIX).lower()
         if name in ServerSettings.__struct_fields__:
-            top[name] = value.split(",") if name == "http" else value
+            top[name] = _spelled(ServerSettings, name, value)
             origins[name] = variable
         elif name.startswith("tune_"):
             room, field = _split(name.removeprefix("tune_"), variable)
-            _tune(tune, room, field, value)
+            _tune(tune, room, field, _spelled(ROOMS[room], field, value))
             origins[f"tune.{room}.{field}"] = variable
         else:
             raise InvalidError(variable, "no such setting; `callboard serve --print-config` lists them")
+
+
+def _spelled(of: type[Struct], name: str, value: str) -> str | list[str]:
+    """A variable's text as the setting wants it: a comma list where there may be several."""
+    several = any(field.name == name and isinstance(field.default, tuple) for field in msgspec.structs.fields(of))
+    return [part.strip() for part in value.split(",") if part.strip()] if several else value
 
 
 def _split(name: str, variable: str) -> tuple[str, str]:

@@ -38,13 +38,31 @@ STORES: Final[dict[str, Callable[[str, Settings], Store]]] = {
 }
 
 
+_FLAG: Final = "flag "
+_IN_FILE: Final = "file"
+"""What origins of settings say."""
+
+
 def store_url(server: ServerSettings) -> str:
     """The URL that is meant: as given, or memory with --dev, or SQLite in the data directory (three slashes, then the path)."""
     return "memory:" if server.dev else server.store or f"sqlite:///{server.data}"
 
 
+def check_place(settings: Settings) -> None:
+    """Raise `InvalidError` when --dev was said, and where to keep things as well: that would be dropped in silence.
+
+    --dev comes first where the other was said in a lesser place: a variable of an image, or a file, which may be a whole printed one.
+    """
+    dev = settings.origins.get("dev", "")
+    for name in ("data", "store"):
+        said = settings.origins.get(name, _IN_FILE)
+        if settings.server.dev and said != _IN_FILE and (said.startswith(_FLAG) or not dev.startswith(_FLAG)):
+            raise InvalidError(said.removeprefix(_FLAG), f"{dev.removeprefix(_FLAG)} keeps nothing on disk; leave one out")
+
+
 def make_store(settings: Settings) -> Store:
-    """The store of the settings, not yet open. Raises `InvalidError` for a scheme that is not built."""
+    """The store of the settings, not yet open. Raises `InvalidError` for a scheme that is not built, and for --dev with another place."""
+    check_place(settings)
     scheme, _, rest = store_url(settings.server).partition(":")
     make = STORES.get(scheme)
     if make is None:

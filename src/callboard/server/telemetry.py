@@ -1,6 +1,6 @@
 """Metrics in Prometheus' text format, read from the rooms' plain counters at each scrape; nothing is counted twice and nothing is global.
 
-A counter's metric is `callboard_<room>_<field>`; fields that end in `_now`, `_bytes` or `_revision` go up and down, the others only up and
+A counter's metric is `callboard_<room>_<field>`; fields that end as `_GAUGES` do go up and down, the others only up and
 get `_total`.
 """
 
@@ -12,7 +12,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 
-_GAUGES = ("_now", "_bytes", "_count", "_revision")
+from callboard.frontend.base import Measure
+
+_GAUGES = ("_now", "_bytes", "_count", "_revision", "_seconds")
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -54,9 +56,19 @@ class Telemetry:
     """The metrics of one server; lives as long as it."""
 
     def __init__(self, rooms: Mapping[str, object], gauges: Callable[[], Mapping[str, float]]) -> None:
+        self._rooms = rooms
+        self._gauges = gauges
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(_Rooms(rooms, gauges))
 
+    def measures(self) -> Iterator[Measure]:
+        """Everything, as it is now, one by one."""
+        for name, value in self._gauges().items():
+            yield Measure(f"callboard_{name}", value, counts=False)
+        for room, stats in self._rooms.items():
+            for field, value in fields_of(stats):
+                yield Measure(metric_name(room, field), value, counts=not field.endswith(_GAUGES))
+
     def page(self) -> bytes:
-        """Everything, as it is now."""
+        """Everything, as Prometheus reads it."""
         return bytes(generate_latest(self._registry))

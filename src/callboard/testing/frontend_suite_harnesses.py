@@ -1,6 +1,7 @@
 """The harnesses of the frontends that come with Callboard: a new one is tried beside them. They keep nothing, so there is one of each."""
 
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from typing import Final
 from urllib.parse import quote
 
@@ -10,9 +11,12 @@ from msgspec import Struct
 from callboard.frontend.consul.plugin import PLUGIN as CONSUL
 from callboard.frontend.native.plugin import PLUGIN as NATIVE
 from callboard.frontend.prometheus.plugin import PLUGIN as PROMETHEUS
+from callboard.model.rows import Revision
+from callboard.model.time import Timestamp
 from callboard.net.http.message import Answer
 from callboard.testing.frontend_suite_kit import Ability, Door, Endpoint, Example, Harness, Sample
-from callboard.wire import native, prometheus
+from callboard.wire import backup, native, prometheus
+from callboard.wire import consul_archive as archive
 
 _READ_ONLY: Final = "Prometheus only asks what there is to scrape"
 
@@ -57,6 +61,8 @@ class NativeHarness(Harness):
         Sample("GET", "/api/v1/digest"),
         Sample("GET", "/api/v1/status"),
         Sample("GET", "/api/v1/members"),
+        Sample("GET", "/api/v1/diagnosis"),
+        Sample("GET", "/api/v1/openapi.json"),
         Sample("GET", "/api/v1/backup"),
         Sample("GET", "/api/v1/watch?service=web", headers={"last-event-id": "1"}),
         Sample("GET", "/api/v1/watch"),
@@ -64,7 +70,7 @@ class NativeHarness(Harness):
         Sample("GET", "/health"),
         Sample("GET", "/ready"),
     )  # fmt: skip
-    before_ready = frozenset({"/api/v1/status", "/api/v1/members", "/health", "/ready"})
+    before_ready = frozenset({"/api/v1/status", "/api/v1/members", "/api/v1/diagnosis", "/api/v1/openapi.json", "/health", "/ready"})
 
     def register(self, door: Door, example: Example) -> None:
         """PUT /api/v1/instances, with a TTL check."""
@@ -117,6 +123,24 @@ class PrometheusHarness(Harness):
         return answer.content_type.startswith(b"text/plain") and answer.body.endswith(b"\n")
 
 
+_MEANT: Final = (
+    b"does not have associated TTL", b"No path to datacenter", b"Raft configuration", b"is no peer any more", b"cannot find peer",
+    b"no keyring", b"Failed to join", b"No node found with name", b"tag filter without service filter", b"filter: error parsing regexp",
+    b"Network segments are not supported",
+)  # fmt: skip
+"""Of Consul's errors with status 500."""
+
+
+def _empty_snapshot() -> bytes:
+    """A snapshot of nothing."""
+    writer = backup.Writer()
+    header = backup.Header(program="suite", store="suite", datacenter="dc1", revision=Revision(1), level=1, time=Timestamp(0))
+    state = writer.header(header) + writer.trailer()
+    files = {archive.META: b"{}", archive.STATE: state, archive.SUMS: archive.sums(b"{}", sha256(state).hexdigest())}
+    packer = archive.packer()
+    return packer.compress(b"".join(archive.whole(name, data, 0) for name, data in files.items()) + archive.END) + packer.flush()
+
+
 class ConsulHarness(Harness):
     """`/v1`."""
 
@@ -140,6 +164,16 @@ class ConsulHarness(Harness):
         Sample("GET", "/v1/agent/health/service/name/web?format=json"),
         Sample("GET", "/v1/agent/self"),
         Sample("GET", "/v1/agent/members"),
+        Sample("GET", "/v1/agent/version"),
+        Sample("GET", "/v1/agent/host"),
+        Sample("GET", "/v1/agent/metrics?format=prometheus"),
+        Sample("GET", "/v1/agent/metrics/stream"),
+        Sample("GET", "/v1/agent/monitor?loglevel=info&logjson", headers={"accept-encoding": "gzip"}),
+        Sample("PUT", "/v1/agent/reload"),
+        Sample("PUT", "/v1/agent/join/127.0.0.1:8301?wan=1"),
+        Sample("PUT", "/v1/agent/leave"),
+        Sample("PUT", "/v1/agent/force-leave/callboard?prune"),
+        Sample("PUT", "/v1/agent/token/default", b'{"Token":"t"}'),
         Sample("PUT", "/v1/agent/check/pass/service:web-1?note=fine"),
         Sample("PUT", "/v1/agent/check/warn/service:web-1"),
         Sample("PUT", "/v1/agent/check/fail/disk"),
@@ -165,12 +199,38 @@ class ConsulHarness(Harness):
         Sample("GET", "/v1/catalog/service/web?node-meta=rack:7"),
         Sample("GET", "/v1/catalog/node/other"),
         Sample("GET", "/v1/catalog/node-services/callboard"),
+        Sample("GET", "/v1/catalog/connect/web?tag=blue&index=1&wait=10ms"),
+        Sample("GET", "/v1/catalog/gateway-services/gateway"),
+        Sample("GET", "/v1/health/connect/web?passing=true"),
+        Sample("GET", "/v1/health/ingress/web"),
         Sample("GET", "/v1/health/service/web?passing=true&tag=blue&node-meta=rack:7"),
         Sample("GET", "/v1/health/service/web?cached&max_stale=5s"),
         Sample("GET", "/v1/health/checks/web?consistent"),
         Sample("GET", "/v1/health/node/callboard"),
         Sample("GET", "/v1/health/state/any"),
         Sample("GET", "/v1/health/state/critical?node-meta=rack:7"),
+        Sample("PUT", "/v1/event/fire/deploy?node=n.*&service=web&tag=blue", b"payload"),
+        Sample("GET", "/v1/event/list?name=deploy&index=1&wait=10ms"),
+        Sample("PUT", "/v1/coordinate/update", msgspec.json.encode({
+            "Datacenter": "dc1", "Node": "other", "Segment": "", "Coord": {"Vec": [0.5] * 8, "Error": 1, "Adjustment": 0, "Height": 0.001},
+        })),
+        Sample("GET", "/v1/coordinate/datacenters"),
+        Sample("GET", "/v1/coordinate/nodes?segment=&node-meta=rack:7"),
+        Sample("GET", "/v1/coordinate/node/other"),
+        Sample("GET", "/v1/operator/raft/configuration?stale"),
+        Sample("DELETE", "/v1/operator/raft/peer?id=x"),
+        Sample("POST", "/v1/operator/raft/transfer-leader?id=x"),
+        Sample("PUT", "/v1/operator/raft/transfer-leader"),
+        Sample("GET", "/v1/operator/keyring?relay-factor=1"),
+        Sample("POST", "/v1/operator/keyring", b'{"Key":"k"}'),
+        Sample("PUT", "/v1/operator/keyring", b'{"Key":"k"}'),
+        Sample("DELETE", "/v1/operator/keyring", b'{"Key":"k"}'),
+        Sample("GET", "/v1/operator/usage?global"),
+        Sample("PUT", "/v1/operator/autopilot/configuration?cas=0", b'{"CleanupDeadServers":true,"LastContactThreshold":"1s"}'),
+        Sample("GET", "/v1/operator/autopilot/configuration"),
+        Sample("GET", "/v1/operator/autopilot/health"),
+        Sample("GET", "/v1/operator/autopilot/state"),
+        Sample("GET", "/v1/snapshot"),
         Sample("GET", "/v1/status/leader"),
         Sample("GET", "/v1/status/peers"),
         Sample("PUT", "/v1/catalog/deregister", b'{"Node":"other","ServiceID":"web-2"}'),
@@ -180,8 +240,19 @@ class ConsulHarness(Harness):
         Sample("GET", "/v1/agent/check/deregister/disk"),
         Sample("PUT", "/v1/agent/service/register", b'{"Name":"web"}'),
         Sample("GET", "/v1/agent/service/deregister/web"),
+        Sample("PUT", "/v1/snapshot", _empty_snapshot()),
     )  # fmt: skip
-    before_ready = frozenset({"/v1/status/leader", "/v1/status/peers"})
+    before_ready = frozenset({
+        "/v1/status/leader", "/v1/status/peers", "/v1/agent/host", "/v1/agent/metrics", "/v1/agent/metrics/stream", "/v1/agent/monitor",
+        "/v1/agent/reload", "/v1/agent/leave", "/v1/agent/join/127.0.0.1:8301", "/v1/agent/force-leave/callboard",
+        "/v1/agent/token/default",
+    })  # fmt: skip
+    refuses: Mapping[str, str] = {
+        "PUT /v1/agent/token/": "there is no access control",
+        "DELETE /v1/operator/raft/peer": "a member that is gone is no peer any more",
+        **dict.fromkeys((f"{method} /v1/operator/raft/transfer-leader" for method in ("POST", "PUT")), "there is nobody else"),
+        **dict.fromkeys((f"{method} /v1/operator/keyring" for method in ("POST", "PUT", "DELETE")), "there is no gossip to encrypt"),
+    }
     writes_by_get: Mapping[str, str] = dict.fromkeys((
         "/v1/agent/check/pass/", "/v1/agent/check/warn/", "/v1/agent/check/fail/", "/v1/agent/check/deregister/",
         "/v1/agent/service/deregister/",
@@ -210,13 +281,14 @@ class ConsulHarness(Harness):
         return {Endpoint(found.address, found.port) for found in services}
 
     def is_own_error(self, answer: Answer) -> bool:
-        """Plain text; agent/health tells health by its status, with the checks as JSON."""
-        return bool(answer.body) and (answer.content_type.startswith(b"text/plain") or _is_agent_health(answer))
+        """Plain text; agent/health tells health by its status, with the checks as JSON; a coordinate that is not there is an empty 404."""
+        if not answer.body:
+            return answer.status == 404 and any(name == b"X-Consul-Query-Backend" for name, _ in answer.headers)
+        return answer.content_type.startswith(b"text/plain") or _is_agent_health(answer)
 
     def means_to_fail(self, answer: Answer) -> bool:
-        """agent/health of critical instances, and Consul's 500 where a check takes no pushes or there is no such data centre."""
-        ends = (b"does not have associated TTL", b"No path to datacenter")
-        return _is_agent_health(answer) or (answer.status == 500 and answer.body.endswith(ends))
+        """agent/health of critical instances, and Consul's 500 for what it cannot do."""
+        return _is_agent_health(answer) or (answer.status == 500 and any(words in answer.body for words in _MEANT))
 
 
 def _is_agent_health(answer: Answer) -> bool:

@@ -5,7 +5,7 @@ lives for one case. Requests go through the real table of routes to the real han
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Final, NamedTuple, Self, TypeVar
 
@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from callboard.core.catalog.commands import Attached, Command, DeregisterNode, Register, ReportCheck, Target
 from callboard.core.catalog.queries import Found, instances_of
-from callboard.frontend.base import Frontend, Plugin
+from callboard.frontend.base import Frontend, LogEntry, LogReader, Operations, Plugin
 from callboard.model.check import CheckSpec, ManualCheck, Status, TtlCheck
 from callboard.model.errors import CallboardError
 from callboard.model.instance import NodeSpec
@@ -102,6 +102,10 @@ class Harness:
     """At least one good request for each route; the suite also makes bad ones from them."""
     before_ready: frozenset[str] = frozenset()
     """Paths of samples that are answered as usual before the catalog is loaded."""
+    only_shows: str = ""
+    """Why a frontend that can do nothing with the catalog but speak HTTP is one all the same; empty for all others."""
+    refuses: Mapping[str, str] = {}
+    """Routes (`METHOD /path`) that refuse every request where a server stands alone, and why they are there all the same."""
     writes_by_get: Mapping[str, str] = {}
     """Paths of routes that change something though the method says otherwise, and why."""
 
@@ -234,6 +238,16 @@ async def _first(stream: Stream) -> bytes:
     return chunk
 
 
+def _read_log(_level: int, reader: LogReader) -> Callable[[], None]:
+    """Something is logged at once, and nothing after that."""
+    reader.take(LogEntry(0, 20, "callboard", "the suite reads the log"))
+    return lambda: None
+
+
+_OPERATIONS: Final = Operations(reload=list, leave=lambda: None, measures=tuple, page=bytes, read_log=_read_log)
+"""A server that does nothing."""
+
+
 class World:
     """Use it in a `with` block."""
 
@@ -261,6 +275,8 @@ class World:
         router = Router(tuple(site for frontend in frontends.values() for site in frontend.sites))
         doors: dict[str, Door] = {}
         for name, frontend in frontends.items():
+            if frontend.operated is not None:
+                frontend.operated(_OPERATIONS)
             addresses: list[str] = []
             if frontend.listener is not None:
                 addresses = await frontend.listener.start()

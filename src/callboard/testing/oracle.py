@@ -11,11 +11,12 @@ from typing import Any, NamedTuple, TypeVar
 from msgspec.structs import replace
 
 from callboard.core.catalog import commands as cmd
-from callboard.model.check import Check, CheckSpec, MaintenanceCheck, Status, TtlCheck
+from callboard.model.check import AliasCheck, Check, CheckSpec, MaintenanceCheck, Status, TcpCheck, TtlCheck
 from callboard.model.instance import Instance, InstanceSpec, Node, NodeSpec, Phase
 from callboard.model.names import PUBLIC
 from callboard.model.rows import RefusalReason
-from callboard.model.time import Timestamp
+from callboard.model.time import SECOND, Duration, Timestamp
+from callboard.testing.oracle_aliases import behind
 
 Found = TypeVar("Found", Instance, Check)
 Identity = tuple[str, str, str]
@@ -50,6 +51,7 @@ class Oracle:
         before = self._everything()
         try:
             _DO[type(command)](self, command, now)
+            self._settle_aliases(now)
         except RefusedError as refused:
             self.nodes, self.instances, self.checks = before
             return Verdict(refused.reason)
@@ -58,6 +60,13 @@ class Oracle:
 
     def _everything(self) -> tuple[dict[str, Node], dict[Identity, Instance], dict[Identity, Check]]:
         return dict(self.nodes), dict(self.instances), dict(self.checks)
+
+    def _settle_aliases(self, now: Timestamp) -> None:
+        """Every alias says what stands behind it."""
+        for key, alias in sorted(self.checks.items()):
+            if isinstance(alias.definition, AliasCheck):
+                status, output = behind(self, alias)
+                self.checks[key] = replace(alias, status=status, output=output, turned=now if status is not alias.status else alias.turned)
 
     # -- answers
 
@@ -80,6 +89,17 @@ class Oracle:
         found.sort(key=lambda instance: (instance.node, instance.id))
         return [(self.nodes[i.node], i, [*self.checks_of_node(i.node), *self.checks_of(i)]) for i in found]
 
+    def connected_to(self, namespace: str, service: str) -> list[tuple[Node, Instance, list[Check]]]:
+        """Every instance that speaks for a service in the mesh, likewise."""
+        found = [
+            each
+            for each in self.instances.values()
+            if each.namespace == namespace
+            and (each.destination.lower() == service.lower() or (each.connect_native and each.service.lower() == service.lower()))
+        ]
+        found.sort(key=lambda instance: (instance.node, instance.id))
+        return [(self.nodes[i.node], i, [*self.checks_of_node(i.node), *self.checks_of(i)]) for i in found]
+
     def services(self, namespace: str) -> dict[str, list[str]]:
         """Names of services and the tags of their instances."""
         tags: dict[str, set[str]] = {}
@@ -95,9 +115,10 @@ class Oracle:
         name = command.node.name.lower()
         self._node(command.node, command.nonce, update=command.update_node)
         if command.instance is not None:
-            self._instance(command.instance, name, command.nonce)
+            instance = self._instance(command.instance, name, command)
             if command.replace_checks:
-                self._drop_unnamed(command, name)
+                self._drop_unnamed(instance, {attached.check.id for attached in command.checks})
+            self._sidecar(command, instance, now)
         for attached in command.checks:
             holder = None
             if attached.instance:
@@ -117,21 +138,61 @@ class Oracle:
                 there, address=spec.address, id=spec.id or there.id, meta=spec.meta, tagged=spec.tagged, implicit=False
             )  # fmt: skip
 
-    def _instance(self, spec: InstanceSpec, node: str, nonce: str) -> None:
+    def _instance(self, spec: InstanceSpec, node: str, command: cmd.Register, parent: str = "") -> Instance:
         there = self.instances.get((spec.namespace, node, spec.id))
         kept = there.phase if there is not None else Phase.SERVING
-        self.instances[spec.namespace, node, spec.id] = Instance(
-            namespace=spec.namespace, service=spec.service, node=node, id=spec.id, nonce=there.nonce if there is not None else nonce,
-            address=spec.address, port=spec.port, tags=spec.tags, meta=spec.meta, tagged=spec.tagged, weights=spec.weights,
+        default = next((port.port for port in spec.ports if port.default), 0)
+        made = Instance(
+            namespace=spec.namespace, service=spec.service, node=node, id=spec.id,
+            nonce=there.nonce if there is not None else command.nonce,
+            address=spec.address, port=spec.port or default, tags=spec.tags, meta=spec.meta, tagged=spec.tagged, weights=spec.weights,
             enable_tag_override=spec.enable_tag_override, kind=spec.kind, phase=spec.phase if spec.phase is not None else kept,
+            ports=spec.ports, socket_path=spec.socket_path, proxy=spec.proxy, destination=spec.destination,
+            connect_native=spec.connect_native, locality=spec.locality, sidecar=parent,
         )  # fmt: skip
+        if there is not None and command.of_catalog:
+            said_otherwise = there.enable_tag_override and there.tags != made.tags
+            made = replace(made, sidecar=there.sidecar, foreign_tags=there.foreign_tags or said_otherwise)
+        elif there is not None and there.foreign_tags and made.enable_tag_override:
+            made = replace(made, tags=there.tags, foreign_tags=True)
+        self.instances[spec.namespace, node, spec.id] = made
+        return made
 
-    def _drop_unnamed(self, command: cmd.Register, node: str) -> None:
-        assert command.instance is not None
-        named = {attached.check.id for attached in command.checks}
-        for check in self.checks_of(self.instances[command.namespace, node, command.instance.id]):
+    def _sidecar(self, command: cmd.Register, parent: Instance, now: Timestamp) -> None:
+        there = self._sidecar_of(parent)
+        if command.sidecar is None:
+            if there is not None and not command.of_catalog:
+                self._remove_alone(there)
+            return
+        spec = command.sidecar.instance
+        before = self.instances.get((parent.namespace, parent.node, spec.id))
+        range_of_ports = range(21_000, 21_256)
+        if not spec.port and before is not None and before.port in range_of_ports:
+            spec = replace(spec, port=before.port)
+        elif not spec.port:
+            used = {each.port for key, each in self.instances.items() if each.node == parent.node and key[2] != spec.id}
+            spec = replace(spec, port=min(set(range_of_ports) - used))
+        sidecar = self._instance(replace(spec, phase=parent.phase), parent.node, command, parent.id)
+        listening = TcpCheck(host=command.sidecar.listens_at, port=sidecar.port, interval=Duration(10 * SECOND))
+        checks = command.sidecar.checks or (
+            CheckSpec(id=f"service:{spec.id}:1", name="Connect Sidecar Listening", definition=listening),
+            CheckSpec(
+                id=f"service:{spec.id}:2", name=f"Connect Sidecar Aliasing {parent.id}", definition=AliasCheck(alias_service=parent.id)
+            ),
+        )
+        if command.replace_checks:
+            self._drop_unnamed(sidecar, {check.id for check in checks})
+        for check in checks:
+            self._check(check, sidecar, sidecar.node, command.nonce, now)
+
+    def _sidecar_of(self, parent: Instance) -> Instance | None:
+        found = self.instances.get((parent.namespace, parent.node, parent.id + "-sidecar-proxy"))
+        return found if found is not None and found.sidecar == parent.id else None
+
+    def _drop_unnamed(self, instance: Instance, named: set[str]) -> None:
+        for check in self.checks_of(instance):
             if check.id not in named and not isinstance(check.definition, MaintenanceCheck):
-                del self.checks[check.namespace, node, check.id]
+                del self.checks[check.namespace, check.node, check.id]
 
     def _check(self, spec: CheckSpec, holder: Instance | None, node: str, nonce: str, now: Timestamp, *, force: bool = False) -> None:
         namespace = holder.namespace if holder is not None else PUBLIC
@@ -146,7 +207,8 @@ class Oracle:
             if asked_alike:
                 check = replace(check, nonce=there.nonce)
             taken_over = isinstance(there.definition, MaintenanceCheck) is not isinstance(spec.definition, MaintenanceCheck)
-            if not taken_over and not (force and (spec.status, spec.output) != (there.status, there.output)):
+            forced = force and not isinstance(spec.definition, AliasCheck)
+            if not taken_over and not (forced and (spec.status, spec.output) != (there.status, there.output)):
                 check = replace(check, status=there.status, output=there.output, turned=there.turned)
             elif not taken_over and check.status is there.status:
                 check = replace(check, turned=there.turned)
@@ -168,10 +230,16 @@ class Oracle:
         self._remove(self._find_instance(command.target))
 
     def _remove(self, instance: Instance) -> None:
+        sidecar = self._sidecar_of(instance)
+        if sidecar is not None:
+            self._remove_alone(sidecar)
+        self._remove_alone(instance)
+        self._tidy(instance.node)
+
+    def _remove_alone(self, instance: Instance) -> None:
         for check in self.checks_of(instance):
             del self.checks[check.namespace, check.node, check.id]
         del self.instances[instance.namespace, instance.node, instance.id]
-        self._tidy(instance.node)
 
     def _tidy(self, node: str) -> None:
         held = any(i.node == node for i in self.instances.values()) or any(c.node == node for c in self.checks.values())
@@ -216,7 +284,7 @@ class Oracle:
             if command.nonce:
                 raise RefusedError("superseded") from None
             raise
-        if command.nonce and command.nonce != check.nonce:
+        if command.nonce and (command.nonce != check.nonce or isinstance(check.definition, AliasCheck)):
             raise RefusedError("superseded")
         if not command.nonce and not isinstance(check.definition, TtlCheck):
             raise RefusedError("not_ttl")
@@ -262,7 +330,9 @@ class Oracle:
     def move_phase(self, command: cmd.SetPhase, _now: Timestamp) -> None:
         """Starting, serving, draining."""
         instance = self._find_instance(command.target)
-        self.instances[instance.namespace, instance.node, instance.id] = replace(instance, phase=command.phase)
+        for each in (instance, self._sidecar_of(instance)):
+            if each is not None:
+                self.instances[each.namespace, each.node, each.id] = replace(each, phase=command.phase)
 
     def open_term(self, command: cmd.OpenTerm, now: Timestamp) -> None:
         """A new leader signs itself in."""

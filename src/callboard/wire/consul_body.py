@@ -9,6 +9,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from callboard.wire.consul_fields import Body, Span, go_name
+from callboard.wire.consul_proxy import ProxyBody
 
 NONE: Final = Span(0)
 Anything = Any
@@ -27,6 +28,21 @@ class AddressBody(Struct, frozen=True, rename=go_name, forbid_unknown_fields=Tru
 
     address: str = ""
     port: int = 0
+
+
+class PortBody(Struct, frozen=True, rename=go_name, forbid_unknown_fields=True):
+    """One of several ports of a service."""
+
+    name: str = ""
+    port: int = 0
+    default: bool = False
+
+
+class LocalityBody(Struct, frozen=True, rename=go_name, forbid_unknown_fields=True):
+    """Where a service stands."""
+
+    region: str = ""
+    zone: str = ""
 
 
 class CheckBody(Struct, frozen=True, rename=go_name, forbid_unknown_fields=True):
@@ -63,7 +79,7 @@ class CheckBody(Struct, frozen=True, rename=go_name, forbid_unknown_fields=True)
     grpc: str = ""
     grpc_use_tls: bool = False
     h2ping: str = ""
-    h2ping_use_tls: bool = False
+    h2ping_use_tls: bool = True
     os_service: str = ""
     alias_node: str = ""
     alias_service: str = ""
@@ -73,8 +89,16 @@ class CheckBody(Struct, frozen=True, rename=go_name, forbid_unknown_fields=True)
     partition: str = ""
 
 
-class ServiceBody(Struct, frozen=True, rename=go_name, forbid_unknown_fields=True):
-    """A service as the agent takes it."""
+class SidecarConnectBody(Struct, frozen=True, rename=go_name, forbid_unknown_fields=True):
+    """The mesh's settings of a sidecar, which has no sidecar itself."""
+
+    native: bool = False
+    sidecar_service: Anything = None
+    peer_meta: Anything = None
+
+
+class SidecarBody(Struct, frozen=True, rename=go_name, forbid_unknown_fields=True, kw_only=True):
+    """A service as the agent takes it, but for what the mesh is told about it: so a sidecar is defined."""
 
     kind: str = ""
     id: str = ""
@@ -84,18 +108,32 @@ class ServiceBody(Struct, frozen=True, rename=go_name, forbid_unknown_fields=Tru
     tagged_addresses: dict[str, AddressBody] = {}
     meta: dict[str, str] = {}
     port: int = 0
-    ports: Anything = None
+    ports: tuple[PortBody, ...] = ()
     socket_path: str = ""
     check: CheckBody | None = None
     checks: tuple[CheckBody, ...] = ()
     weights: WeightsBody | None = None
     token: str = ""
     enable_tag_override: bool = False
-    locality: Anything = None
-    proxy: Anything = None
-    connect: Anything = None
+    locality: LocalityBody | None = None
+    proxy: ProxyBody | None = None
+    connect: SidecarConnectBody | None = None
     namespace: str = ""
     partition: str = ""
+
+
+class ConnectBody(Struct, frozen=True, rename=go_name, forbid_unknown_fields=True):
+    """The mesh's settings of a service."""
+
+    native: bool = False
+    sidecar_service: SidecarBody | None = None
+    peer_meta: Anything = None
+
+
+class ServiceBody(SidecarBody, frozen=True, rename=go_name, forbid_unknown_fields=True, kw_only=True):
+    """A service as the agent takes it."""
+
+    connect: ConnectBody | None = None  # type: ignore[assignment]  # a sidecar's says less, and neither is ever taken for the other
 
 
 class UpdateBody(Struct, frozen=True, rename=go_name, forbid_unknown_fields=True):
@@ -116,13 +154,13 @@ class CatalogServiceBody(Struct, frozen=True, rename=go_name, forbid_unknown_fie
     tagged_addresses: dict[str, AddressBody] = {}
     meta: dict[str, str] = {}
     port: int = 0
-    ports: Anything = None
+    ports: tuple[PortBody, ...] = ()
     socket_path: str = ""
     weights: WeightsBody | None = None
     enable_tag_override: bool = False
-    locality: Anything = None
-    proxy: Anything = None
-    connect: Anything = None
+    locality: LocalityBody | None = None
+    proxy: ProxyBody | None = None
+    connect: ConnectBody | None = None
     peer_name: str = ""
     namespace: str = ""
     partition: str = ""
@@ -198,15 +236,3 @@ CHECK: Final = Body(CheckBody)
 UPDATE: Final = Body(UpdateBody)
 REGISTER: Final = Body(RegisterBody)
 DEREGISTER: Final = Body(DeregisterBody)
-
-
-def is_empty(value: Anything) -> bool:  # decoded JSON of any form
-    """Whether JSON says nothing: null, a zero value, an empty list, or an object of such."""
-    rest = [value]
-    while rest:
-        item = rest.pop()
-        if isinstance(item, dict):
-            rest += item.values()
-        elif item:
-            return False
-    return True

@@ -75,7 +75,7 @@ class Body(Generic[T]):
     def __init__(self, struct: type[T]) -> None:
         self._struct = struct
         self._shape = shape_of(struct)
-        self._strict = msgspec.json.Decoder(struct, dec_hook=_convert)
+        self._strict = msgspec.json.Decoder(struct, dec_hook=convert)
 
     def decode(self, body: bytes) -> T:
         """Raises `InvalidError` for anything that is not such a body, and nothing else."""
@@ -91,7 +91,7 @@ class Body(Generic[T]):
     def _lenient(self, body: bytes) -> T:
         try:
             value = _renamed(msgspec.json.decode(body), self._shape)
-            return msgspec.convert(value, self._struct, dec_hook=_convert)
+            return msgspec.convert(value, self._struct, dec_hook=convert)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise failure(str(error)) from None
 
@@ -116,7 +116,7 @@ def _renamed(value: object, shape: Shape) -> object:
     return out
 
 
-def _convert(kind: type, value: object) -> object:
+def convert(kind: type, value: object) -> object:
     """What msgspec does not know: spans. Raises `ValueError`, which msgspec tells with the field's name."""
     if kind is not Span:
         raise NotImplementedError(kind)

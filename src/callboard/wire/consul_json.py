@@ -9,9 +9,13 @@ import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from callboard.wire.consul_fields import go_name
+from callboard.wire.consul_proxy import NO_PROXY
 
 _OBJECT: Final = Raw(b"{}")
-_NO_PROXY: Final = Raw(b'{"Mode":"","MeshGateway":{},"Expose":{}}')
+NO_DEFINITION: Final = _OBJECT
+NO_CONNECT: Final = _OBJECT
+"""What the mesh is told about a service that is not in it, or only behind a proxy."""
+NATIVE: Final = Raw(b'{"Native":true}')
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -27,6 +31,21 @@ class TaggedAddress(Struct, frozen=True, gc=False, rename=go_name):
 
     address: str
     port: int
+
+
+class Port(Struct, frozen=True, gc=False, rename=go_name):
+    """One of several ports of a service."""
+
+    name: str
+    port: int
+    default: bool
+
+
+class Locality(Struct, frozen=True, gc=False, rename=go_name):
+    """Where a service stands."""
+
+    region: str
+    zone: str | UnsetType = UNSET
 
 
 class Node(Struct, frozen=True, gc=False, rename=go_name, kw_only=True):
@@ -53,10 +72,13 @@ class Service(Struct, frozen=True, gc=False, rename=go_name, kw_only=True):
     tagged_addresses: dict[str, TaggedAddress] | UnsetType = UNSET
     meta: dict[str, str]
     port: int | UnsetType = UNSET
+    ports: tuple[Port, ...] | UnsetType = UNSET
+    socket_path: str | UnsetType = UNSET
     weights: Weights
     enable_tag_override: bool
-    proxy: Raw = _NO_PROXY
-    connect: Raw = _OBJECT
+    locality: Locality | UnsetType = UNSET
+    proxy: Raw = NO_PROXY
+    connect: Raw = NO_CONNECT
     peer_name: str = ""
     create_index: int
     modify_index: int
@@ -109,10 +131,12 @@ class ServiceNode(Struct, frozen=True, gc=False, rename=go_name, kw_only=True):
     service_weights: Weights
     service_meta: dict[str, str]
     service_port: int
+    service_ports: tuple[Port, ...] | None = None
     service_socket_path: str = ""
     service_enable_tag_override: bool
-    service_proxy: Raw = _NO_PROXY
-    service_connect: Raw = _OBJECT
+    service_proxy: Raw = NO_PROXY
+    service_connect: Raw = NO_CONNECT
+    service_locality: Locality | None = None
     create_index: int
     modify_index: int
 
@@ -140,12 +164,17 @@ class AgentService(Struct, frozen=True, gc=False, rename=go_name, kw_only=True):
     tags: tuple[str, ...]
     meta: dict[str, str]
     port: int
+    ports: tuple[Port, ...] | UnsetType = UNSET
     address: str
+    socket_path: str | UnsetType = UNSET
     tagged_addresses: dict[str, TaggedAddress] | UnsetType = UNSET
     weights: Weights
     enable_tag_override: bool
     content_hash: str | UnsetType = UNSET
+    proxy: Raw | UnsetType = UNSET
+    connect: Raw | UnsetType = UNSET
     datacenter: str
+    locality: Locality | UnsetType = UNSET
 
 
 class AgentServiceHealth(Struct, frozen=True, rename=go_name):
@@ -170,46 +199,6 @@ class Member(Struct, frozen=True, rename=go_name, kw_only=True):
     delegate_min: int = 2
     delegate_max: int = 5
     delegate_cur: int = 4
-
-
-class AgentConfig(Struct, frozen=True, rename=go_name, kw_only=True):
-    """What an agent says about itself."""
-
-    datacenter: str
-    primary_datacenter: str
-    node_name: str
-    node_id: str
-    revision: str = ""
-    server: bool = True
-    version: str
-    build_date: str = "1970-01-01T00:00:00Z"
-
-
-class XdsPorts(Struct, frozen=True, rename=go_name):
-    """Ports of the xDS server; -1 means that there is none."""
-
-    plaintext: int = -1
-    tls: int = -1
-
-
-class Xds(Struct, frozen=True, rename=go_name):
-    """What the server can tell proxies."""
-
-    supported_proxies: dict[str, list[str]] = {}
-    port: int = -1
-    ports: XdsPorts = XdsPorts()
-
-
-class AgentSelf(Struct, frozen=True, rename=go_name, kw_only=True):
-    """The answer of `agent/self`. Coordinates are not measured."""
-
-    config: AgentConfig
-    debug_config: dict[str, str | int | bool]
-    coord: None = None
-    member: Member
-    stats: dict[str, dict[str, str]]
-    meta: dict[str, str]
-    xds: Xds = msgspec.field(default=Xds(), name="xDS")
 
 
 def encode(value: Any, *, pretty: bool = False) -> bytes:  # noqa: ANN401  # any of the structs above, or plain JSON of them

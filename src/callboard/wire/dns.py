@@ -24,6 +24,9 @@ OPCODE: Final = 0x78
 AUTHORITATIVE: Final = 0x04
 TRUNCATED: Final = 0x02
 RECURSION_DESIRED: Final = 0x01
+RECURSION_AVAILABLE: Final = 0x80
+"""Flag in byte 3."""
+CHECKING_DISABLED: Final = 0x10
 
 HEAD: Final = Struct(">BBHHHH").pack
 """All of a header but the id: two bytes of flags; how many questions, answers, authority and additional records."""
@@ -50,11 +53,13 @@ class Rcode(IntEnum):
 
 
 class Edns(NamedTuple):
-    """What a query's OPT record says. Its options are passed over: none of them asks for an answer that we owe."""
+    """What a query's OPT record says."""
 
     payload_bytes: int
     version: int
     dnssec_ok: bool
+    options: bytes = b""
+    """As they came: `wire.dns_options` reads them."""
 
 
 class Query(NamedTuple):
@@ -131,7 +136,7 @@ def _pass_record(message: bytes, at: int) -> tuple[Edns | None, int]:
         return None, end
     if fixed != at + 1:
         raise InvalidError("record", "an OPT record belongs to the root")
-    return Edns(payload or UDP_PLAIN_BYTES, version, flags & _DNSSEC_OK != 0), end
+    return Edns(payload or UDP_PLAIN_BYTES, version, flags & _DNSSEC_OK != 0, message[fixed + 10 : end]), end
 
 
 def is_answerable(message: bytes) -> bool:

@@ -11,7 +11,10 @@ class Type(IntEnum):
 
     A = 1
     NS = 2
+    CNAME = 5
     SOA = 6
+    PTR = 12
+    TXT = 16
     AAAA = 28
     SRV = 33
     OPT = 41
@@ -30,6 +33,8 @@ _SRV: Final = Struct(">HHH").pack
 _SOA: Final = Struct(">IIIII").pack
 _OPT: Final = Struct(">BHHBBHH").pack
 _DNSSEC_OK: Final = 0x8000
+_STRING_MAX_BYTES: Final = 255
+_RAW_PREFIX: Final = "rfc1035-"
 _IPV4_PARTS: Final = 4
 _OCTET_MAX_DIGITS: Final = 3
 
@@ -65,9 +70,25 @@ def soa_record(owner: bytes, server: bytes, mailbox: bytes, ttl_s: int, authorit
     return record(owner, Type.SOA, ttl_s, server + mailbox + _SOA(*authority))
 
 
-def opt_record(payload_bytes: int, *, dnssec_ok: bool, rcode: int = 0) -> bytes:
+def txt_record(owner: bytes, ttl_s: int, text: bytes) -> bytes:
+    """A TXT record: one text, in as many character strings as it takes (RFC 1035 section 3.3.14). An empty one is one empty string."""
+    parts = [text[at : at + _STRING_MAX_BYTES] for at in range(0, len(text), _STRING_MAX_BYTES)] or [b""]
+    return record(owner, Type.TXT, ttl_s, b"".join(b"%c%b" % (len(part), part) for part in parts))
+
+
+def attribute_text(key: str, value: str) -> bytes:
+    """`key=value` as RFC 1464 writes it in a TXT record; keys of ours have nothing to be quoted.
+
+    The value of a key that starts with `rfc1035-` stands alone, as in Consul.
+    """
+    if key.lower().startswith(_RAW_PREFIX):
+        return value.encode()
+    return f"{key}={value.replace('`', '``')}".encode()
+
+
+def opt_record(payload_bytes: int, *, dnssec_ok: bool, rcode: int = 0, options: bytes = b"") -> bytes:
     """The EDNS record: what we take over UDP, the client's DO bit sent back, and the upper bits of the response code (RFC 6891)."""
-    return _OPT(0, Type.OPT, payload_bytes, rcode >> 4, 0, _DNSSEC_OK if dnssec_ok else 0, 0)
+    return _OPT(0, Type.OPT, payload_bytes, rcode >> 4, 0, _DNSSEC_OK if dnssec_ok else 0, len(options)) + options
 
 
 def packed_address(text: str) -> bytes | None:

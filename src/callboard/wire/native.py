@@ -4,20 +4,36 @@ Requests are strict, so that a mistyped field is an error and not a silence; ans
 newer server. Durations are whole milliseconds. A struct lives for one exchange.
 """
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
 from callboard.model.check import Status
 from callboard.model.instance import Phase
+from callboard.model.service import PORTS_MAX_COUNT
+from callboard.wire.native_words import (
+    Arguments,
+    CheckId,
+    Count,
+    GrpcTarget,
+    HeaderFields,
+    Labels,
+    Method,
+    Milliseconds,
+    Name,
+    NameOrNot,
+    PassingWeight,
+    Port,
+    PortInUse,
+    ProbeBody,
+    Revision,
+    Tags,
+    Target,
+    Text,
+    Url,
+    WarningWeight,
+)
 
-MILLISECONDS_MAX: Final = 315_360_000_000
-"""Ten years: longer than any server lives, and far from what a 64-bit count of nanoseconds holds."""
-COUNT_MAX: Final = 1_000_000
-
-Milliseconds = Annotated[int, Meta(ge=0, le=MILLISECONDS_MAX)]
-Count = Annotated[int, Meta(ge=0, le=COUNT_MAX)]
-Port = Annotated[int, Meta(ge=0, le=65535)]
 Reported = Literal["passing", "warning", "critical"]
 """What a caller may say about a check."""
 
@@ -28,29 +44,60 @@ Reported = Literal["passing", "warning", "critical"]
 class Weights(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """Share of traffic while passing and while warning."""
 
-    passing: Count = 1
-    warning: Count = 1
+    passing: PassingWeight = 1
+    warning: WarningWeight = 1
+
+
+class NamedPort(Struct, frozen=True, gc=False, omit_defaults=True, forbid_unknown_fields=True):
+    """One of several ports. Exactly one is the default: that of callers who name none."""
+
+    name: Name
+    port: PortInUse
+    default: bool = False
 
 
 class CheckRequest(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """A check of an instance: exactly one of `ttl_ms`, `http`, `tcp` is given; the two probes also need `interval_ms`.
+    """A check of an instance. Exactly one of `ttl_ms`, `http`, `tcp`, `udp`, `grpc`, `h2ping`, `script`, `os_service` is given, or what an
+    alias looks at; all but `ttl_ms` and an alias also need `interval_ms`.
 
     Without an id it is `service:<instance>`, or `service:<instance>:<n>` when the instance has several. `status` is the initial one.
     """
 
-    id: str = ""
-    name: str = ""
-    notes: str = ""
+    id: CheckId = ""
+    name: Text = ""
+    notes: Text = ""
     status: Reported = "critical"
     output: str = ""
     ttl_ms: Milliseconds = 0
-    http: str = ""
+    http: Url = ""
     """A URL: 2xx passes, 429 warns, all else is critical."""
-    method: str = ""
-    headers: dict[str, str] = {}
-    body: str = ""
-    tcp: str = ""
+    method: Method = ""
+    headers: HeaderFields = {}
+    body: ProbeBody = ""
+    tcp: Target = ""
     """`host:port`: passes when a connection opens."""
+    udp: Target = ""
+    """`host:port`: passes unless that machine says that nobody listens."""
+    grpc: GrpcTarget = ""
+    """`host:port` or `host:port/service`: passes when gRPC's health service says SERVING."""
+    h2ping: Target = ""
+    """`host:port`: passes when a PING of HTTP/2 is acknowledged."""
+    script: Arguments = ()
+    """A program and its arguments, run by the server (only with --enable-script-checks): 0 passes, 1 warns, all else is critical."""
+    os_service: NameOrNot = ""
+    """A unit of systemd on the server's machine: passes while it is active."""
+    alias_instance: NameOrNot = ""
+    """The id of an instance whose health this check has, on `alias_node` (this instance's own when that is left out)."""
+    alias_node: NameOrNot = ""
+    """Alone: the check has the health of that node."""
+    tls: bool = False
+    """Of tcp, grpc and h2ping: over TLS. Of http, the URL says it."""
+    tls_server_name: NameOrNot = ""
+    """The name the certificate must have; the host's when it is left out."""
+    tls_skip_verify: bool = False
+    """Whatever certificate is shown is believed."""
+    follow_redirects: bool = True
+    """Of http."""
     interval_ms: Milliseconds = 0
     timeout_ms: Milliseconds = 0
     success_before_passing: Count = 0
@@ -63,14 +110,16 @@ class CheckRequest(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=Tr
 class Registration(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """`PUT /api/v1/instances`. The id is the service's name when none is given, the address the caller's, the node the caller's."""
 
-    service: str
-    id: str = ""
-    namespace: str = ""
-    node: str = ""
-    address: str = ""
+    service: Name
+    id: NameOrNot = ""
+    namespace: NameOrNot = ""
+    node: NameOrNot = ""
+    address: NameOrNot = ""
     port: Port = 0
-    tags: tuple[str, ...] = ()
-    meta: dict[str, str] = {}
+    ports: Annotated[tuple[NamedPort, ...], Meta(max_length=PORTS_MAX_COUNT)] = ()
+    """Named ports, instead of `port`."""
+    tags: Tags = ()
+    meta: Labels = {}
     weights: Weights = Weights()
     phase: Phase | None = None
     """Left out, it stays as it is; a new instance serves."""
@@ -89,9 +138,9 @@ class Beat(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True, forb
 class BeatTarget(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """One instance that shows a sign of life."""
 
-    id: str
-    namespace: str = ""
-    node: str = ""
+    id: Name
+    namespace: NameOrNot = ""
+    node: NameOrNot = ""
 
 
 class Beats(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
@@ -110,7 +159,7 @@ class Written(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     node: str
     namespace: str
     service: str = ""
-    revision: int
+    revision: Revision
     changed: bool
 
 
@@ -130,8 +179,11 @@ class Renewed(Struct, frozen=True, gc=False):
     unknown: tuple[UnknownBeat, ...] = ()
 
 
-class CheckState(Struct, frozen=True, gc=False, kw_only=True):
-    """A check as it stands; `kind` is ttl, http, tcp, manual or maintenance."""
+class CheckState(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
+    """A check as it stands; `kind` is ttl, http, tcp, udp, grpc, h2ping, script, os_service, alias, manual or maintenance.
+
+    The fields with a default are left out when they say nothing.
+    """
 
     id: str
     name: str
@@ -139,10 +191,20 @@ class CheckState(Struct, frozen=True, gc=False, kw_only=True):
     status: Status
     output: str
     notes: str
+    since_ms: int = 0
+    """When it turned to this status (UTC, since 1970)."""
+    target: str = ""
+    """Whom a probe asks: `GET http://...`, `host:port`. Without what may be a secret."""
+    interval_ms: int = 0
+    timeout_ms: int = 0
+    ttl_ms: int = 0
+    of_node: bool = False
+    """It is a check of the node, and so counts for every instance on it."""
 
 
-class InstanceState(Struct, frozen=True, gc=False, kw_only=True):
-    """An instance as it stands. `status` is the worst of its checks and its node's, which `checks` starts with."""
+class InstanceState(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
+    """An instance as it stands. `status` is the worst of its checks and its node's, which `checks` starts with. The fields with a default
+    are left out when they say nothing."""
 
     id: str
     service: str
@@ -156,8 +218,14 @@ class InstanceState(Struct, frozen=True, gc=False, kw_only=True):
     phase: Phase
     status: Status
     checks: tuple[CheckState, ...]
-    created: int
-    modified: int
+    created: Revision
+    modified: Revision
+    ports: tuple[NamedPort, ...] = ()
+    """Named ports; `port` is the default one of them."""
+    socket_path: str = ""
+    """A Unix socket it listens on."""
+    kind: str = ""
+    """What it is besides an ordinary service: `connect-proxy`, `mesh-gateway`, ..."""
 
 
 class ServiceSummary(Struct, frozen=True, gc=False, kw_only=True):
@@ -178,7 +246,7 @@ class ServiceList(Struct, frozen=True, gc=False):
     """`GET /api/v1/services`."""
 
     services: tuple[ServiceSummary, ...]
-    revision: int
+    revision: Revision
 
 
 class ServiceInstances(Struct, frozen=True, gc=False, kw_only=True):
@@ -186,7 +254,7 @@ class ServiceInstances(Struct, frozen=True, gc=False, kw_only=True):
 
     service: str
     namespace: str
-    revision: int
+    revision: Revision
     instances: tuple[InstanceState, ...]
 
 
@@ -220,7 +288,7 @@ class Resolution(Struct, frozen=True, gc=False, kw_only=True):
 
     service: str
     namespace: str
-    revision: int
+    revision: Revision
     endpoints: tuple[Endpoint, ...]
     considered: tuple[Considered, ...]
     fell_back: bool = False
@@ -230,7 +298,7 @@ class Resolution(Struct, frozen=True, gc=False, kw_only=True):
 class Digest(Struct, frozen=True, gc=False):
     """`GET /api/v1/digest`: whether a reader that knows `instances` of a revision knows the right ones (`wire.native_digest`)."""
 
-    revision: int
+    revision: Revision
     instances: int
     digest: str
 
@@ -249,74 +317,20 @@ class NodeList(Struct, frozen=True, gc=False):
     """`GET /api/v1/nodes`."""
 
     nodes: tuple[NodeSummary, ...]
-    revision: int
-
-
-class StoreState(Struct, frozen=True, gc=False, kw_only=True):
-    """The engine under the server, as it last saw it. `detail` says what is wrong; the sizes are 0 where the engine tells none."""
-
-    reachable: bool
-    detail: str
-    version: str
-    size_bytes: int
-    size_max_bytes: int
-
-
-class ServerStatus(Struct, frozen=True, gc=False, kw_only=True):
-    """`GET /api/v1/status`. The counts leave out the servers' own entry. `leader` is empty when the server knows of none."""
-
-    member: str
-    node: str
-    datacenter: str
-    version: str
-    ready: bool
-    leader: str
-    revision: int
-    services: int
-    instances: int
-    checks: int
-    nodes: int
-    leading: bool = False
-    """This server is the leader."""
-    members: int = 1
-    """Servers that are present."""
-    age_ms: int = 0
-    """How old its answers may be; 0 while it is in touch with the leader."""
-    store: StoreState | None = None
-
-
-class MemberState(Struct, frozen=True, gc=False, kw_only=True):
-    """A server that is present."""
-
-    name: str
-    url: str
-    """Where the others reach it."""
-    level: int
-    """The newest form of rows and messages it speaks."""
-    program: str
-    started_ms: int
-    """UTC, since 1970."""
-    leading: bool
-
-
-class MemberList(Struct, frozen=True, gc=False, kw_only=True):
-    """`GET /api/v1/members`; `leader` is empty when the server that answers knows of none."""
-
-    members: tuple[MemberState, ...]
-    leader: str
+    revision: Revision
 
 
 class InstanceEvent(Struct, frozen=True, gc=False):
     """Data of the events `added`, `changed` and `removed` (its last state)."""
 
-    revision: int
+    revision: Revision
     instance: InstanceState
 
 
 class MarkEvent(Struct, frozen=True, gc=False, omit_defaults=True):
     """Data of the events `ready` and `resync`, the latter with a reason."""
 
-    revision: int
+    revision: Revision
     reason: str = ""
 
 

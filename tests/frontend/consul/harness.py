@@ -1,7 +1,7 @@
 """A registry over the memory store with the Consul frontend in front, asked through its handlers or over real HTTP on loopback."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +14,7 @@ from callboard.frontend.base import Frontend
 from callboard.frontend.consul.plugin import PLUGIN
 from callboard.frontend.consul.settings import ConsulSettings
 from callboard.model.errors import CallboardError
-from callboard.net.http.message import After, Answer, Fields, Later, Read, Reply, Route
+from callboard.net.http.message import After, Answer, Fields, Later, Read, Reply, Route, Stream
 from callboard.net.http.server import HttpServer
 from callboard.net.http.settings import HttpSettings
 from callboard.registry.clock import SystemClock, SystemEntropy
@@ -104,6 +104,11 @@ class Consul:
             named = {reply.index_field.decode().lower(): str(content.index)} if reply.index_field else {}
             standing = reply.standing() if reply.standing is not None else ()
             return Got(content.answer.status, content.answer.body, named | _fields(content.answer.headers) | _fields(standing))
+        if isinstance(reply, Stream):
+            assert isinstance(reply.chunks, AsyncGenerator)
+            first = await asyncio.wait_for(anext(reply.chunks), 10)
+            await reply.chunks.aclose()
+            return Got(200, first, _fields(reply.headers))
         assert isinstance(reply, Answer)
         return Got(reply.status, reply.body, _fields(reply.headers))
 

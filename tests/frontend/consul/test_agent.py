@@ -26,6 +26,18 @@ def test_a_registered_service_is_shown_with_the_fields_of_consul_in_its_order() 
     run(scenario())
 
 
+def test_a_name_that_dns_cannot_say_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario() -> None:
+        async with consul() as door:
+            for name in ("we b", "web"):
+                await door.put("/v1/agent/service/register", WEB | {"Name": name})
+            assert [record.getMessage().partition(":")[0] for record in caplog.records if "DNS" in record.getMessage()] == [
+                "service 'we b' cannot be found over DNS"
+            ]
+
+    run(scenario())
+
+
 def test_the_servers_own_entries_are_in_the_catalog_and_not_at_the_agent() -> None:
     async def scenario() -> None:
         async with consul() as door:
@@ -95,8 +107,13 @@ def test_registering_again_keeps_status_and_other_checks_unless_they_are_to_be_r
                 "a": ("passing", "fine"),
                 "b": ("critical", ""),
             }
-            await door.put("/v1/agent/service/register?replace-existing-checks", one)
-            assert list(await door.get("/v1/agent/checks")) == ["a"]
+            for no in ("1", "True", "0", "rubbish"):
+                await door.put(f"/v1/agent/service/register?replace-existing-checks={no}", one)
+                assert list(await door.get("/v1/agent/checks")) == ["a", "b"], no
+            for yes in ("", "=", "=true"):
+                await door.put("/v1/agent/service/register", two)
+                await door.put(f"/v1/agent/service/register?replace-existing-checks{yes}", one)
+                assert list(await door.get("/v1/agent/checks")) == ["a"], yes
 
     run(scenario())
 
@@ -132,16 +149,12 @@ def test_an_id_under_another_name_moves() -> None:
         ({"Name": "w", "Address": "0.0.0.0"}, "Invalid service address"),
         ({"Name": "w", "Weights": {"Passing": 0, "Warning": 1}}, "Invalid Weights: Passing must be greater than 0"),
         ({"Name": "w", "Weights": {"Passing": 70000, "Warning": 1}}, "Invalid Weights: DNS Weight must be between 0 and 65535"),
-        ({"Name": "w", "Meta": {"consul-x": "1"}}, "Invalid Service Meta: "),
-        ({"Name": "w", "Meta": {"a b": "1"}}, "meta: key 'a b' must be"),
         ({"Name": "w", "Check": {"Name": "c"}}, "Invalid check: TTL must be > 0 for TTL checks"),
         ({"Name": "w", "Check": {"TTL": "1s", "Interval": "1s"}}, "Invalid check: Interval and TTL cannot both be specified"),
         ({"Name": "w", "Check": {"HTTP": "http://x/"}}, "Invalid check: Interval must be > 0 for"),
         ({"Name": "w", "Check": {"TTL": "1s", "Status": "fine"}}, "Status for checks must 'passing', 'warning', 'critical'"),
         ({"Name": "w", "Check": {"TCP": "x", "Interval": "1s"}}, "Invalid check: TCP: must be host:port"),
-        ({"Name": "w", "Check": {"GRPC": "x:1", "Interval": "1s"}}, "Invalid check: GRPC checks are not built yet; use HTTP, TCP or TTL"),
-        ({"Name": "w", "Check": {"Args": ["x"], "Interval": "1s"}}, "Invalid check: Args checks are not built yet; use HTTP, TCP or TTL"),
-        ({"Name": "w", "Check": {"HTTP": "https://x/", "Interval": "1s"}}, "https checks are not built yet"),
+        ({"Name": "w", "Check": {"Args": ["x"], "Interval": "1s"}}, "Scripts are disabled on this agent"),
         ({"Name": "w", "Check": {"HTTP": "http://x/\r\nA: b", "Interval": "1s"}}, "Invalid check: HTTP: must be a URL"),
         (
             {"Name": "w", "Check": {"HTTP": "http://x/", "Interval": "1s", "Header": {"a": ["b\r\nc"]}}},
@@ -154,9 +167,6 @@ def test_an_id_under_another_name_moves() -> None:
             "Invalid check: the id 'a' is given twice",
         ),
         ({"Name": "w", "Check": {"CheckID": "_callboard_x", "TTL": "1s"}}, "Invalid check: ids that begin with _callboard_ are reserved"),
-        ({"Name": "w", "Kind": "connect-proxy"}, "Kind is not built yet; leave it out"),
-        ({"Name": "w", "Connect": {"SidecarService": {"Port": 1}}}, "Connect is not built yet; leave it out"),
-        ({"Name": "w", "Connect": {"sidecar_service": {}}}, "Connect is not built yet; leave it out"),
         ({"Name": "w", "Namespace": "team"}, "Namespaces are a Consul Enterprise feature"),
         ({"Name": "w" * 300}, "service: must have at most 255 characters"),
         ({"Name": "w", "Port": 70000}, "port: must be between 0 and 65535"),
@@ -247,6 +257,7 @@ def test_the_agent_says_who_it_is() -> None:
             assert list(about) == ["Config", "DebugConfig", "Coord", "Member", "Stats", "Meta", "xDS"]
             assert list(about["Config"]) == [
                 "Datacenter", "PrimaryDatacenter", "NodeName", "NodeID", "Revision", "Server", "Version", "BuildDate",
+                "BindAddr",
             ]  # fmt: skip
             assert (about["Config"]["Version"], about["Config"]["Datacenter"], about["Config"]["Server"]) == ("1.22.0", "dc1", True)
             assert about["Stats"]["consul"]["leader_addr"] == await door.get("/v1/status/leader") == "127.0.0.1:8300"

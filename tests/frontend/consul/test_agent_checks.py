@@ -20,8 +20,8 @@ def test_a_check_is_shown_with_the_fields_of_consul_in_its_order() -> None:
             del check["CreateIndex"], check["ModifyIndex"]
             assert list(check.items()) == [
                 ("Node", "callboard"), ("CheckID", "service:web1"), ("Name", "Service 'web' check"), ("Status", "critical"), ("Notes", ""),
-                ("Output", ""), ("ServiceID", "web1"), ("ServiceName", "web"), ("ServiceTags", ["v1"]), ("Type", "ttl"), ("Interval", ""),
-                ("Timeout", ""), ("ExposedPort", 0), ("Definition", {}),
+                ("Output", ""), ("ServiceID", "web1"), ("ServiceName", "web"), ("ServiceTags", ["v1"]), ("Type", "ttl"), ("Interval", "0s"),
+                ("Timeout", "0s"), ("ExposedPort", 0), ("Definition", {}),
             ]  # fmt: skip
 
     run(scenario())
@@ -52,12 +52,15 @@ def test_a_check_belongs_to_a_service_or_to_the_callers_node() -> None:
         ({"Name": "c", "TTL": "1s", "Status": "great"}, 400, "Bad check status"),
         ({"Name": "c"}, 400, "Invalid check: TTL must be > 0 for TTL checks"),
         ({"Name": "c", "TTL": "1s", "ServiceID": "nope"}, 404, 'ServiceID "nope" does not exist'),
-        ({"Name": "c", "TTL": "1us"}, 400, "Invalid check: ttl: must be at least 1 ms"),
+        ({"Name": "c", "TTL": "1us"}, 400, "Invalid check: TTL: must be at least 1 ms"),
         (
             {"Name": "c", "TCP": "x:1", "Interval": "1s", "FailuresBeforeWarning": 2},
             400,
             "FailuresBeforeWarning can't be higher than FailuresBeforeCritical",
         ),
+        ({"Name": "c", "GRPC": "x:0", "Interval": "1s"}, 400, "Invalid check: GRPC: must be between 1 and 65535"),
+        ({"Name": "c", "Args": ["a", "\0"], "Interval": "1s"}, 400, "Invalid check: Args: must not contain NUL"),
+        ({"Name": "c", "AliasService": "a" * 300}, 400, "Invalid check: AliasService: must have at most 255 characters, has 300"),
         ({"Name": "c", "TCP": "x:1", "HTTP": "http://x/", "Interval": "1s"}, 400, "Invalid check: HTTP and TCP cannot both be specified"),
         ({"Name": "c", "TTL": "1s", "OutputMaxSize": -1}, 400, "Invalid check: MaxOutputMaxSize must be positive"),
     ],

@@ -52,8 +52,8 @@ def test_a_service_is_shown_flat_with_the_fields_of_consul_in_its_order() -> Non
             assert list(shown) == [
                 "ID", "Node", "Address", "Datacenter", "TaggedAddresses", "NodeMeta", "ServiceKind", "ServiceID", "ServiceName",
                 "ServiceTags",
-                "ServiceAddress", "ServiceWeights", "ServiceMeta", "ServicePort", "ServiceSocketPath", "ServiceEnableTagOverride",
-                "ServiceProxy", "ServiceConnect", "CreateIndex", "ModifyIndex",
+                "ServiceAddress", "ServiceWeights", "ServiceMeta", "ServicePort", "ServicePorts", "ServiceSocketPath",
+                "ServiceEnableTagOverride", "ServiceProxy", "ServiceConnect", "ServiceLocality", "CreateIndex", "ModifyIndex",
             ]  # fmt: skip
             assert (shown["Address"], shown["ServiceAddress"], shown["ServicePort"], shown["ServiceTags"]) == ("10.0.0.1", "", 80, ["v1"])
             node = await door.get("/v1/catalog/node/n1")
@@ -172,7 +172,7 @@ def test_identical_registrations_do_not_move_the_index() -> None:
         ({"Node": "n1"}, 400, "Must provide address if SkipNodeUpdate is not set"),
         ({"Node": "n1", "SkipNodeUpdate": True}, 400, "Must provide address: node 'n1' is not registered yet"),
         (N1 | {"ID": "x"}, 400, "Bad node ID: 'x' is not a UUID"),
-        (N1 | {"Service": {}}, 400, "Must provide service name (Service.Service)"),
+        (N1 | {"Service": {}}, 400, "service name (Service.Service) is required; "),
         (N1 | {"Service": {"ID": "x"}}, 400, "Must provide service name (Service.Service) when service ID is provided"),
         (N1 | {"Service": {"Service": "x", "Address": "::"}}, 400, "Invalid service address"),
         (N1 | {"Service": {"Service": "x", "PeerName": "p"}}, 400, "cannot register requests with PeerName in them"),

@@ -14,14 +14,15 @@ README = (Path(frontend.__file__).parent / "consul" / "README.md").read_text("ut
 def test_the_routes_are_those_of_the_table() -> None:
     async def scenario() -> None:
         async with consul(ConsulSettings(get_writes=False), opened=False) as door:
-            named = re.findall(r"^\| (GET|PUT) \| `([^`]+)` \|", README, re.MULTILINE)
+            named = re.findall(r"^\| (GET|PUT|POST|DELETE) \| `([^`]+)` \|", README, re.MULTILINE)
             assert sorted(named) == sorted((route.method, route.path) for route in door.site.routes)
 
     run(scenario())
 
 
 def test_the_settings_are_those_of_the_struct() -> None:
-    named = dict(re.findall(r"^\| `(\w+)` \| (\w+) \|", README, re.MULTILINE))
+    settings = README.partition("\n## Settings\n")[2].partition("\n## ")[0]
+    named = dict(re.findall(r"^\| `(\w+)` \| (\w+) \|", settings, re.MULTILINE))
     defaults = {name: str(getattr(ConsulSettings(), name)).lower() for name in ConsulSettings.__struct_fields__}
     assert named == defaults
 

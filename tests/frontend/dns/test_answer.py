@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callboard.core.catalog.queries import instances_of
-from callboard.frontend.dns.answer import Zone
+from callboard.frontend.dns.question import Zone
 from callboard.model.check import Status
 from callboard.model.errors import InvalidError
 from callboard.model.instance import Phase, Weights
@@ -104,15 +104,10 @@ def test_only_instances_with_the_tag_count(world: World) -> None:
     assert outline(asked.ask("backup.web.service.consul")) == NXDOMAIN
 
 
-@pytest.mark.parametrize("kind", ["A", "AAAA", "SRV", "ANY", "TXT", "TYPE65"])
+@pytest.mark.parametrize("kind", ["AAAA", "CNAME", "PTR", "TXT", "TYPE65"])
 def test_a_name_without_records_of_a_type_exists(world: World, kind: str) -> None:
-    world.register("named", address="host.example.com")
     world.register("web")
-    asked = world.asked()
-    if kind != "SRV":
-        assert outline(asked.ask("named.service.consul", kind)) == NODATA
-    if kind in {"AAAA", "TXT", "TYPE65"}:
-        assert outline(asked.ask("web.service.consul", kind)) == NODATA
+    assert outline(world.asked().ask("web.service.consul", kind)) == NODATA
 
 
 def test_a_name_that_is_not_there_is_denied_for_a_second(world: World) -> None:
@@ -180,7 +175,8 @@ def test_dns_agrees_with_the_view(members: list[tuple[str, Status, Phase, str]])
         asked = world.asked()
         told = {record.split()[2] for record in data(asked.ask("web.service.consul", "SRV", tcp=True))}
         assert told == {str(found.instance.port) for found in good}
-        assert set(data(asked.ask("web.service.consul", "ANY"))) == {found.address for found in good if found.address != "a.host"}
+        addresses = {found.address for found in good if found.address != "a.host"}
+        assert set(data(asked.ask("web.service.consul", "ANY"))) == (addresses or ({"a.host."} if good else set()))
 
 
 # -- nodes, addresses, the domain
@@ -200,7 +196,7 @@ def test_a_node_with_dots_six_bytes_or_a_host_name(world: World) -> None:
     world.register("b", node="n3", node_address="host.example.com")
     asked = world.asked()
     assert data(asked.ask("host.example.com.node.dc1.consul", "AAAA")) == [V6]
-    assert outline(asked.ask("n3.node.consul")) == NODATA
+    assert section(asked.ask("n3.node.consul").answer) == ["n3.node.consul. 10 CNAME host.example.com."]
     assert data(asked.ask("b.service.consul", "SRV")) == ["1 1 80 host.example.com."]
 
 
@@ -275,5 +271,5 @@ def test_any_class_is_ours(world: World) -> None:
     world.register("web")
     query = dns.message.make_query("web.service.consul", "A", "ANY")
     raw = world.asked().cache.over_udp(query.to_wire(), "192.0.2.7")
-    assert raw is not None
+    assert isinstance(raw, bytes)
     assert len(dns.message.from_wire(raw).answer) == 1

@@ -74,6 +74,21 @@ def test_cookies_and_other_options_are_passed_over(world: World) -> None:
     assert (asked.stats.renders, asked.stats.named) == (1, 2)
 
 
+def test_a_client_subnet_comes_back_with_scope_0_on_every_way(world: World) -> None:
+    fill(world, 2)
+    asked = world.asked()
+    subnet = dns.edns.ECSOption("192.0.2.0", 24)
+    for name in (WEB, WEB, "WEB.service.consul", "none.service.consul"):
+        response = asked.send(dns.message.make_query(name, "A", use_edns=0, payload=1232, options=[COOKIE, subnet]))
+        assert response.options == (dns.edns.ECSOption("192.0.2.0", 24, 0),)
+    plain = asked.ask(WEB, payload=1232)
+    assert plain.options == ()
+    wrong = dns.edns.GenericOption(dns.edns.OptionType.ECS, b"\0\1\x20\0\1")
+    raw = asked.cache.over_udp(dns.message.make_query(WEB, "A", use_edns=0, options=[wrong]).to_wire(), "192.0.2.7")
+    assert isinstance(raw, bytes)
+    assert (raw[3] & 15, asked.stats.malformed) == (dns.rcode.FORMERR, 1)
+
+
 @pytest.mark.parametrize("times", [1, 4])
 def test_the_wish_for_dnssec_is_sent_back(world: World, times: int) -> None:
     fill(world, 2)
@@ -168,15 +183,33 @@ def test_additional_records_are_left_out_first_without_tc(world: World) -> None:
         assert [str(rrset.name) for rrset in response.additional] == targets[: len(response.additional)]
 
 
-def test_one_record_is_sent_whatever_its_size(world: World) -> None:
+def test_a_record_that_does_not_fit_by_itself_is_had_over_tcp(world: World) -> None:
     host = ".".join(["h" * 60] * 4)
     name = ".".join(["t" * 60] * 3) + "." + "t" * 45
     world.register("web", address=host, tags=[name])
+    world.node("noted", "10.0.0.7", note="`" * 512)
     asked = world.asked()
-    query = dns.message.make_query(f"{name}.{WEB}", "SRV", use_edns=0, payload=512)
-    raw = asked.cache.over_udp(query.to_wire(), "192.0.2.7")
-    assert raw is not None
-    assert len(data(dns.message.from_wire(raw))) == 1
+    for question, kind in ((f"{name}.{WEB}", "SRV"), ("noted.node.consul", "TXT")):
+        for payload in (0, 512) * 3:
+            response = asked.ask(question, kind, payload=payload)  # which looks at the size
+            assert (len(data(response)), response.flags & dns.flags.TC) == (0, dns.flags.TC)
+        response = asked.ask(question, kind, tcp=True)
+        assert (len(data(response)), response.flags & dns.flags.TC) == (1, 0)
+
+
+@pytest.mark.parametrize("ends_in", [[], ["10.0.0.9"], ["host.example.com"]])
+def test_what_leads_to_an_answer_counts_too(world: World, ends_in: list[str]) -> None:
+    tag = ".".join(["t" * 50] * 4)
+    for address in ends_in:
+        world.register("web", tags=[tag], address=address)
+    world.register("one", address=f"{tag}.web.service.consul", tags=[tag])
+    world.register("two", address=f"{tag}.one.service.consul")
+    asked = world.asked()
+    for _ in range(3):
+        assert asked.ask("two.service.consul").flags & dns.flags.TC
+    whole = asked.ask("two.service.consul", payload=1232)
+    assert len(data(whole)) == 2 + len(ends_in)
+    assert not whole.flags & dns.flags.TC
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "::ffff:127.0.0.1"])
@@ -293,6 +326,24 @@ def test_kept_answers_agree_with_new_ones(steps: list[tuple[str, str]]) -> None:
 # -- bounds
 
 
+def test_types_that_nobody_has_are_one_answer(world: World) -> None:
+    fill(world, 3)
+    asked = world.asked()
+    for kind in range(66, 249):
+        for _ in range(2):
+            response = asked.ask(WEB, f"TYPE{kind}")
+            assert (outline(response), response.question[0].rdtype) == (("NOERROR", 0, ["SOA"]), kind)
+    for _ in range(2):
+        assert len(data(asked.ask(WEB))) == 3
+        assert outline(asked.ask(WEB, "HTTPS")) == ("NOERROR", 0, ["SOA"])
+    assert asked.stats.renders == 3
+    for kind in range(249, 255):
+        assert outline(asked.ask(WEB, f"TYPE{kind}"))[0] == "NOTIMP"
+    for number in range(3):
+        world.report(f"web-{number}", Status.CRITICAL)
+    assert outline(asked.ask(WEB, "TYPE300"))[0] == "NXDOMAIN"
+
+
 def test_what_is_kept_is_bounded_and_the_oldest_goes(world: World) -> None:
     fill(world, 2)
     asked = world.asked(answers_max_count=10)
@@ -364,7 +415,7 @@ def test_other_opcodes_are_not_implemented(world: World, opcode: dns.opcode.Opco
     query = dns.message.make_query(WEB, "A")
     query.set_opcode(opcode)
     raw = world.asked().cache.over_udp(query.to_wire(), "192.0.2.7")
-    assert raw is not None
+    assert isinstance(raw, bytes)
     assert (raw[:2], raw[3] & 15, len(raw)) == (query.id.to_bytes(2, "big"), dns.rcode.NOTIMP, 12)
 
 
@@ -394,6 +445,7 @@ GOOD = dns.message.make_query(WEB, "SRV", use_edns=0, payload=1232, options=[COO
 def test_any_bytes_are_answered_by_a_message_or_not_at_all(shared: Asked, message: bytes) -> None:
     for raw in (shared.cache.over_udp(message, "192.0.2.7"), shared.cache.over_tcp(message)):
         if raw is not None:
+            assert isinstance(raw, bytes)
             assert raw[:2] == message[:2]
             dns.message.from_wire(raw)
 
@@ -405,4 +457,4 @@ def test_spoiled_queries_are_answered_by_a_message_or_not_at_all(shared: Asked, 
     spoiled[place] = value
     for message in (bytes(spoiled), GOOD[:cut], GOOD):
         raw = shared.cache.over_udp(message, "192.0.2.7")
-        assert raw is None or dns.message.from_wire(raw).id == int.from_bytes(message[:2], "big")
+        assert raw is None or (isinstance(raw, bytes) and dns.message.from_wire(raw).id == int.from_bytes(message[:2], "big"))

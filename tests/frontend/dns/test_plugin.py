@@ -2,6 +2,7 @@ import asyncio
 import contextlib
 import random
 import socket
+import ssl
 import tomllib
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -12,15 +13,17 @@ import dns.flags
 import dns.message
 import msgspec
 import pytest
+import trustme
 import uvloop
 
 from callboard.frontend.dns.plugin import PLUGIN
 from callboard.frontend.dns.settings import DnsSettings, DnsStats
 from callboard.model.check import Status
 from callboard.model.errors import InvalidError
+from callboard.net.tls import ServerTls, TlsFiles
 from callboard.testing.digest import digest
 from tests.frontend.dns.world import LoopFactory, World, a_world, data, outline, registration
-from tests.servers import split_address
+from tests.servers import free_port, split_address
 
 WEB = "web.service.consul"
 
@@ -141,9 +144,45 @@ def test_without_a_host_there_is_no_dns(world: World) -> None:
     assert (frontend.listener, frontend.stats, frontend.sites) == (None, None, ())
 
 
-def test_a_domain_that_is_no_name_stops_the_start(world: World) -> None:
+@pytest.mark.parametrize("which", ["domain", "alternative_domain"])
+def test_a_domain_that_is_no_name_stops_the_start(world: World, which: str) -> None:
     with pytest.raises(InvalidError, match="domain name: each part between dots must have 1 to 63 bytes"):
-        PLUGIN.build(world.registry, DnsSettings(domain="a..b"))
+        PLUGIN.build(world.registry, msgspec.convert({which: "a..b"}, DnsSettings))
+
+
+@pytest.mark.parametrize("secured", [True, False])
+def test_tls_has_a_port_of_its_own_when_there_is_a_certificate(world: World, tmp_path: Path, secured: bool) -> None:
+    async def work() -> None:
+        frontend = PLUGIN.build(world.registry, DnsSettings(port=0, tls_port=free_port()))
+        assert frontend.listener is not None
+        assert frontend.secured is not None
+        authority = trustme.CA()
+        if secured:
+            frontend.secured(certificate(authority, tmp_path))
+        try:
+            addresses = await frontend.listener.start()
+            assert len(addresses) == (2 if secured else 1)
+            if secured:
+                context = ssl.create_default_context()
+                authority.configure_trust(context)
+                host, port = split_address(addresses[1])
+                for kind in ("A", "SRV"):
+                    query = dns.message.make_query(WEB, kind)
+                    response = await dns.asyncquery.tls(query, host, 20, port, ssl_context=context, server_hostname="dns.test")
+                    assert len(data(response)) == 1
+        finally:
+            await frontend.listener.stop()
+
+    world.register("web")
+    world.run(work())
+
+
+def certificate(authority: trustme.CA, folder: Path) -> ServerTls:
+    """A server's certificate for dns.test, and its key."""
+    made = authority.issue_cert("dns.test")
+    made.cert_chain_pems[0].write_to_path(folder / "cert.pem")
+    made.private_key_pem.write_to_path(folder / "key.pem")
+    return ServerTls(TlsFiles(str(folder / "cert.pem"), str(folder / "key.pem")))
 
 
 @pytest.mark.parametrize(("name", "value"), [("service_ttl_s", -1), ("edns_max_bytes", 511), ("answers_max_count", 0), ("port", 70_000)])
@@ -156,4 +195,4 @@ def test_the_readme_shows_every_setting_with_its_default() -> None:
     text = (Path(__file__).resolve().parents[3] / "src/callboard/frontend/dns/README.md").read_text("utf-8")
     shown = tomllib.loads(text.partition("```toml\n")[2].partition("```")[0])["tune"]["dns"]
     fields = msgspec.to_builtins(DnsSettings())
-    assert shown == {name: value for name, value in fields.items() if name not in {"host", "port", "domain"}}
+    assert shown == {name: value for name, value in fields.items() if name not in {"host", "port", "domain", "recursors"}}

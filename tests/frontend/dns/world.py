@@ -14,12 +14,13 @@ import dns.rrset
 import msgspec
 
 from callboard.core.catalog import commands as cmd
-from callboard.frontend.dns.answer import Rules, Zone
 from callboard.frontend.dns.cache import Cache
+from callboard.frontend.dns.plugin import zones_of
 from callboard.frontend.dns.settings import DnsSettings, DnsStats
 from callboard.model.check import CheckSpec, Status, TtlCheck
 from callboard.model.instance import DEFAULT_WEIGHTS, InstanceSpec, NodeSpec, Phase, Weights
 from callboard.model.rows import Outcome
+from callboard.model.service import NamedPort
 from callboard.model.time import HOUR
 from callboard.registry.registry import Registry
 from callboard.registry.settings import RegistrySettings
@@ -64,6 +65,12 @@ class World:
     def phase(self, instance: str, phase: Phase, node: str = "n1") -> None:
         self.do(cmd.SetPhase(cmd.Target(node, instance), phase))
 
+    def node(self, name: str, address: str, **meta: str) -> None:
+        """A node with notes, and a check so that it stays."""
+        check = CheckSpec(id="alive", definition=TtlCheck(ttl=HOUR), status=Status.PASSING)
+        host = NodeSpec(name=name, address=address, meta={key.replace("rfc1035_", "rfc1035-"): value for key, value in meta.items()})
+        self.do(cmd.Register(nonce=self.registry.entropy.nonce(), node=host, checks=(cmd.Attached("", check),)))
+
     def maintenance(self, instance: str | None, *, enable: bool, node: str = "n1", address: str = "10.0.0.1") -> None:
         target = cmd.Target(node, instance) if instance is not None else None
         self.do(
@@ -86,6 +93,10 @@ class Spec(TypedDict, total=False):
     weights: Weights
     phase: Phase
     status: Status
+    ports: Sequence[NamedPort]
+    kind: str
+    destination: str
+    connect_native: bool
 
 
 def registration(service: str, instance: str = "", **spec: Unpack[Spec]) -> cmd.Register:
@@ -97,10 +108,14 @@ def registration(service: str, instance: str = "", **spec: Unpack[Spec]) -> cmd.
         service=service,
         id=name,
         address=spec.get("address", ""),
-        port=spec.get("port", 80),
+        port=spec.get("port", 0 if "ports" in spec else 80),
         tags=tuple(spec.get("tags", ())),
         weights=spec.get("weights", DEFAULT_WEIGHTS),
         phase=spec.get("phase", Phase.SERVING),
+        ports=tuple(spec.get("ports", ())),
+        kind=spec.get("kind", ""),
+        destination=spec.get("destination", ""),
+        connect_native=spec.get("connect_native", False),
     )
     host = NodeSpec(name=node, address=spec.get("node_address", "10.0.0.1"))
     return cmd.Register(nonce=f"{node}/{name}", node=host, instance=about, checks=(cmd.Attached(name, check),))
@@ -129,10 +144,10 @@ class Asked:
     def __init__(self, registry: Registry, **settings: object) -> None:
         self.settings = msgspec.convert(settings, DnsSettings)
         self.stats = DnsStats()
-        self.zone = Zone(self.settings.domain, registry.settings.datacenter, "consul")
-        rules = msgspec.convert(self.settings, Rules, from_attributes=True)
-        self.cache = Cache(registry, self.zone, rules, self.settings, registry.entropy.chance, self.stats)
-        registry.subscribe(lambda changes: self.cache.drop(changes.topics))
+        self.cache = Cache(
+            registry, zones_of(self.settings, registry.settings.datacenter), self.settings, registry.entropy.chance, self.stats
+        )
+        registry.subscribe(self.cache.changed)
 
     def ask(self, name: str, kind: str = "A", *, host: str = "192.0.2.7", payload: int = 0, tcp: bool = False) -> dns.message.Message:
         query = dns.message.make_query(name, kind, use_edns=0 if payload else -1, payload=payload)
@@ -141,7 +156,7 @@ class Asked:
     def send(self, query: dns.message.QueryMessage, *, host: str = "192.0.2.7", tcp: bool = False) -> dns.message.Message:
         wire = query.to_wire()
         raw = self.cache.over_tcp(wire) if tcp else self.cache.over_udp(wire, host)
-        assert raw is not None
+        assert isinstance(raw, bytes)
         response = dns.message.from_wire(raw)
         assert query.is_response(response)
         assert response.question == query.question

@@ -17,7 +17,8 @@ GROUPS = {
     "digest": ("/api/v1/digest",),
     "watch": ("/api/v1/watch",),
     "backup": ("/api/v1/backup",),
-    "status": ("/api/v1/status", "/api/v1/members", "/health", "/ready"),
+    "diagnosis": ("/api/v1/diagnosis",),
+    "status": ("/api/v1/status", "/api/v1/members", "/api/v1/openapi.json", "/health", "/ready"),
 }
 
 

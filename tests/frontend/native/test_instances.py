@@ -22,7 +22,10 @@ def test_what_is_registered_is_shown_as_it_was_said(api: Api) -> None:
     assert {name: shown[name] for name in said} == said
     assert (shown["node"], shown["namespace"], shown["status"]) == ("callboard", "public", "warning")
     assert shown["created"] == shown["modified"] == written["revision"]
-    assert shown["checks"][-1] == {"id": "alive", "name": "Alive", "kind": "ttl", "status": "warning", "output": "slow", "notes": "why"}
+    assert shown["checks"][-1] == {
+        "id": "alive", "name": "Alive", "kind": "ttl", "status": "warning", "output": "slow", "notes": "why",
+        "since_ms": shown["checks"][-1]["since_ms"], "ttl_ms": TTL["ttl_ms"],
+    }  # fmt: skip
 
 
 def test_what_is_not_said_has_defaults(api: Api) -> None:
@@ -136,6 +139,17 @@ def test_draining_hides_and_lasts_over_a_new_registration(api: Api) -> None:
 def test_what_is_not_there_is_404(api: Api) -> None:
     for method, path in (("GET", "/instances/x"), ("DELETE", "/instances/x"), ("PUT", "/drain/x"), ("DELETE", "/drain/x")):
         assert api.problem(method, path) == (404, "unknown_instance", "")
+        told = api.ask(method, path).body
+        assert b"`callboard instances SERVICE` lists the ids" in told
+        assert b"register it again" not in told
+
+
+def test_a_name_that_dns_cannot_say_is_logged_once(api: Api, caplog: pytest.LogCaptureFixture) -> None:
+    for service in ("we b", "we b", "web-1", "my_web"):
+        api.register(service)
+    assert [record.getMessage() for record in caplog.records if "DNS" in record.getMessage()] == [
+        "service 'we b' cannot be found over DNS: its name has ' '; letters, digits, - and _ can be asked for"
+    ]
 
 
 def test_the_servers_own_entry_cannot_be_replaced_or_removed(api: Api) -> None:
@@ -187,7 +201,20 @@ def test_a_refusal_names_the_field(api: Api, body: object, field: str) -> None:
         ({"tcp": "a", "interval_ms": 1000}, "checks[0].tcp"),
         ({"tcp": "a:99999", "interval_ms": 1000}, "checks[0].tcp"),
         ({"tcp": "a:1", "interval_ms": 999}, "checks[0].interval_ms"),
-        ({"http": "https://a/", "interval_ms": 1000}, "checks[0].http"),
+        ({"http": "ftp://a/", "interval_ms": 1000}, "checks[0].http"),
+        ({"udp": "a:1", "grpc": "a:1", "interval_ms": 1000}, "checks[0]"),
+        ({"udp": "a", "interval_ms": 1000}, "checks[0].udp"),
+        ({"grpc": "a/b", "interval_ms": 1000}, "checks[0].grpc"),
+        ({"h2ping": "a:0", "interval_ms": 1000}, "checks[0].h2ping"),
+        ({"udp": "a:1", "interval_ms": 1000, "tls": True}, "checks[0].tls"),
+        ({"tcp": "a:1", "interval_ms": 1000, "tls_server_name": "b"}, "checks[0].tls"),
+        ({"tcp": "a:1", "interval_ms": 1000, "follow_redirects": False}, "checks[0].follow_redirects"),
+        ({"os_service": "a b", "interval_ms": 1000}, "checks[0].os_service"),
+        ({"os_service": "a"}, "checks[0].interval_ms"),
+        ({"alias_instance": "a", "interval_ms": 1000}, "checks[0].interval_ms"),
+        ({"alias_instance": "a", "ttl_ms": 1000}, "checks[0]"),
+        ({"script": ["a"], "interval_ms": 1000}, "checks[0].script"),
+        ({"script": [""], "interval_ms": 1000}, "checks[0].script"),
         ({"http": "http://[", "interval_ms": 1000}, "checks[0].http"),
         ({"http": "http://a:x/", "interval_ms": 1000}, "checks[0].http"),
         ({"http": "http:///x", "interval_ms": 1000}, "checks[0].http"),

@@ -328,6 +328,36 @@ def test_a_group_larger_than_what_a_watcher_may_owe_is_a_resync(small: Api) -> N
     assert [one.kind for one in told] == ["resync", *["added"] * 6, "ready"]
 
 
+def test_the_first_picture_leaves_turns_to_others(small: Api) -> None:
+    for number in range(12):
+        small.register("web", id=f"w{number}")
+    reply = open_watch(small)
+    assert isinstance(reply, Stream)
+
+    async def read_at_once() -> tuple[int, int]:
+        turns = [0]
+
+        async def others() -> None:
+            while True:
+                turns[0] += 1
+                await asyncio.sleep(0)
+
+        stream = reply.chunks
+        assert isinstance(stream, AsyncGenerator)
+        ticking, chunks = spawn(others(), name="others"), 0
+        async for chunk in stream:
+            chunks += 1
+            if b"event: ready" in chunk:
+                break
+        ticking.cancel()
+        await stream.aclose()
+        return turns[0], chunks
+
+    turns, chunks = small.world.run(read_at_once())
+    assert chunks > 3
+    assert turns >= chunks - 2, "one turn for each slice, but for the words before it"
+
+
 def test_changes_during_the_first_picture_come_after_it(small: Api) -> None:
     for number in range(7):
         small.register("web", id=f"i{number}")

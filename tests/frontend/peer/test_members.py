@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from callboard.model.errors import UnavailableError
-from callboard.wire import native
+from callboard.wire import native_server
 from tests.frontend.dns_harness import ask
 from tests.frontend.peer.cluster import Member, cluster, until
 from tests.support import run
@@ -95,10 +95,10 @@ def test_every_member_says_who_leads_and_who_is_there() -> None:
                 consul = (await member.json("/v1/agent/self"))["Stats"]["consul"]
                 assert consul["leader_addr"] == "127.0.0.1:8300"
                 assert consul["leader"] == ("true" if member is world.leader else "false")
-                status = msgspec.json.decode((await member.get("/api/v1/status")).content, type=native.ServerStatus)
+                status = msgspec.json.decode((await member.get("/api/v1/status")).content, type=native_server.ServerStatus)
                 assert (status.member, status.leader, status.leading) == (member.name, world.leader.name, member is world.leader)
                 assert (status.members, status.age_ms, status.store is not None and status.store.reachable) == (3, 0, True)
-                listed = msgspec.json.decode((await member.get("/api/v1/members")).content, type=native.MemberList)
+                listed = msgspec.json.decode((await member.get("/api/v1/members")).content, type=native_server.MemberList)
                 assert (listed.leader, [one.name for one in listed.members]) == (world.leader.name, ["m1", "m2", "m3"])
                 assert [one.name for one in listed.members if one.leading] == [world.leader.name]
                 assert all(one.url.startswith("http://127.0.0.1:") and one.level >= 1 for one in listed.members)

@@ -2,8 +2,8 @@
 
     python instance.py CLIENT KIND REGISTRY_PORT OWN_PORT ID SECONDS
 
-CLIENT is python-consul2 or consulate, KIND is http, tcp or ttl, SECONDS the interval or time limit of its check. It serves HTTP on
-OWN_PORT, says "registered", and with a TTL check goes on sending signs of life until it is killed.
+CLIENT is python-consul2, py-consul or consulate, KIND is http, tcp or ttl, SECONDS the interval or time limit of its check. It serves
+HTTP on OWN_PORT, says "registered", and with a TTL check goes on sending signs of life until it is killed.
 """
 
 import http.server
@@ -24,7 +24,7 @@ class Healthy(http.server.BaseHTTPRequestHandler):
     def log_message(self, *_: object) -> None: ...
 
 
-def python_consul2(kind: str, registry_port: int, port: int, name: str, seconds: int) -> Callable[[], object]:
+def python_consul(kind: str, registry_port: int, port: int, name: str, seconds: int) -> Callable[[], object]:
     consul = importlib.import_module("consul")
 
     client = consul.Consul(port=registry_port)
@@ -61,7 +61,7 @@ def consulate(kind: str, registry_port: int, port: int, name: str, seconds: int)
 def main(client: str, kind: str, registry_port: str, port: str, name: str, seconds: str) -> None:
     server = http.server.ThreadingHTTPServer(("127.0.0.1", int(port)), Healthy)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    sign_in = {"python-consul2": python_consul2, "consulate": consulate}[client]
+    sign_in = {"python-consul2": python_consul, "py-consul": python_consul, "consulate": consulate}[client]
     alive = sign_in(kind, int(registry_port), int(port), name, int(seconds))
     if kind == "ttl":
         alive()

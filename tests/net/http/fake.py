@@ -242,7 +242,7 @@ def topic(name: str) -> Topic:
 
 
 @asynccontextmanager
-async def serving(world: World, host: str = "127.0.0.1", **settings: int) -> AsyncIterator[int]:
+async def serving(world: World, host: str = "127.0.0.1", **settings: Any) -> AsyncIterator[int]:
     """A server with the world's site; answers its port."""
     server = world.server = HttpServer((world.site(),), HttpSettings(**settings), lambda: world.revision)
     ((_, port),) = await server.start(host, 0)

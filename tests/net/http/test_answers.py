@@ -1,5 +1,6 @@
 import gzip
 from collections.abc import Callable
+from typing import Any
 
 from callboard.model.rows import Revision
 from callboard.model.topics import Topic
@@ -13,7 +14,7 @@ ERRORS = PlainErrors()
 
 
 class Cache:
-    def __init__(self, **limits: int) -> None:
+    def __init__(self, **limits: Any) -> None:
         self.stats = HttpStats()
         self.dates = Dates(0.0)
         self.answers = Answers(HttpSettings(**limits), self.stats, self.dates)

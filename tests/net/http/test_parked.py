@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -14,7 +15,7 @@ from callboard.model.topics import Topic
 from callboard.net.http.answers import Answers, Kept
 from callboard.net.http.coding import Dates
 from callboard.net.http.message import TEXT, Answer, Content, Read
-from callboard.net.http.parked import ANSWER, PARKED, REFUSED, Parked, Turn, Verdict
+from callboard.net.http.parked import ANSWER, PARKED, REFUSED, WAKE_SLICE, Parked, Turn, Verdict
 from callboard.net.http.routing import PlainErrors
 from callboard.net.http.settings import HttpSettings, HttpStats
 from callboard.net.http.wheel import TICK, Wheel
@@ -25,13 +26,20 @@ ERRORS = PlainErrors()
 class Loop:
     """Virtual time: what was put off, and the clock."""
 
-    def __init__(self) -> None:
+    def __init__(self, drift: int = 0) -> None:
+        """`drift`: how much time goes by each time somebody looks at the clock."""
+        self.drift = drift
+        self.drifted = 0
         self.time = Instant(SECOND)
         self.ready: list[Callable[[], None]] = []
         self.timed: list[tuple[Instant, Callable[[], None]]] = []
 
     def turn(self) -> Turn:
-        return Turn(self._soon, self._later, lambda: self.time)
+        return Turn(self._soon, self._later, self._now)
+
+    def _now(self) -> Instant:
+        self.drifted += self.drift
+        return Instant(self.time + self.drifted)
 
     def _soon(self, call: Callable[[], None]) -> None:
         self.ready.append(call)
@@ -84,8 +92,8 @@ class Client:
 class House:
     """Answers, parked clients and a wheel over a few named texts."""
 
-    def __init__(self, **limits: int) -> None:
-        self.loop = Loop()
+    def __init__(self, drift: int = 0, **limits: Any) -> None:
+        self.loop = Loop(drift)
         self.stats = HttpStats()
         self.revision = 1
         self.texts: dict[str, tuple[str, int]] = {}
@@ -127,9 +135,11 @@ SLICE = 3
 class Parking(RuleBasedStateMachine):
     """Random parking, changes, time, closing and turns of the loop."""
 
+    drift = 0
+
     def __init__(self) -> None:
         super().__init__()
-        self.house = House(hand_out_slice_count=SLICE, wake_pause_us_per_waiter=1000)
+        self.house = House(self.drift, hand_out_slice_count=SLICE, wake_pause_us_per_waiter=1000)
         self.clients = [Client(self.house) for _ in range(12)]
         self.owed: dict[Client, int] = {}
         self.names: dict[Client, str] = {}
@@ -208,6 +218,14 @@ class Parking(RuleBasedStateMachine):
         assert all(client.kept is None or client.due + TICK > self.house.loop.time for client in self.clients)
 
 
+class ParkingWhereTimeFlies(Parking):
+    """Answers take so long to render that each has a turn of its own."""
+
+    drift = WAKE_SLICE
+
+
+TestParkingWhereTimeFlies = ParkingWhereTimeFlies.TestCase
+TestParkingWhereTimeFlies.settings = settings(max_examples=60, stateful_step_count=60, deadline=None)
 TestParking = Parking.TestCase
 TestParking.settings = settings(max_examples=60, stateful_step_count=60, deadline=None)
 
@@ -266,6 +284,23 @@ def test_three_hundred_waiters_cost_one_rendering_and_are_answered_in_slices() -
     house.loop.step()
     assert all(client.answers == [b"text"] for client in clients)
     assert house.stats.woken == 300
+
+
+def test_answers_that_take_long_to_render_leave_turns_to_others() -> None:
+    house = House(drift=WAKE_SLICE // 4)
+    names = [f"n{number}" for number in range(40)]
+    clients = [parked(house, 1, name)[0] for name in names]
+    house.texts = dict.fromkeys(names, ("text", 2))
+    house.revision, renders = 2, house.renders
+    house.parked.changed([Topic(name) for name in names])
+    most = house.renders - renders
+    while house.loop.ready:
+        before = house.renders
+        house.loop.step()
+        most = max(most, house.renders - before)
+    assert house.renders == renders + 40
+    assert most <= 4
+    assert all(client.answers == [b"text"] for client in clients)
 
 
 def test_a_topic_nobody_reads_wakes_nobody() -> None:

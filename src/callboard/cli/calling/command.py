@@ -18,6 +18,7 @@ from callboard.cli.asking import Server, reading
 from callboard.cli.calling.caller import Ask, Caller, make_calls
 from callboard.cli.calling.tally import Figures, Report, report
 from callboard.cli.choosing import Choice, choosing
+from callboard.cli.completing import service_names
 from callboard.cli.exits import INTERRUPTED, OK, UNHEALTHY, unfit, unknown
 from callboard.cli.output import Column, Layout, hint, plain, show
 from callboard.cli.values import header_fields
@@ -65,7 +66,7 @@ class _Said(Struct, frozen=True, kw_only=True):
 
 
 @click.command()
-@click.argument("service")
+@click.argument("service", shell_complete=service_names)
 @click.argument("method")
 @click.argument("path")
 @click.option("-n", "--count", type=click.IntRange(1, 10_000_000), default=1, metavar="N", help="So many calls (1).")

@@ -42,8 +42,13 @@ class Wrapping(click.Command):
 @click.option("--weight", type=click.IntRange(1, 65535), default=1, help="Its share of calls, relative to the others (1).")
 @click.option("--http", default="", metavar="PATH|URL", help="Must answer 2xx before it signs in; then the registry asks it too.")
 @click.option("--tcp", is_flag=True, help="The registry opens connections to the port, too.")
+@click.option("--udp", is_flag=True, help="The registry sends datagrams to the port, too: critical when nobody listens.")
+@click.option("--grpc", is_flag=True, help="The registry asks gRPC's health service at the port, too.")
+@click.option("--h2ping", is_flag=True, help="The registry sends PINGs of HTTP/2 to the port, too.")
 @click.option("--ttl", "ttl_ms", default="15s", callback=duration_ms, metavar="DURATION", help="Critical when not heard for so long (15s).")
-@click.option("--interval", "interval_ms", default="5s", callback=duration_ms, metavar="DURATION", help="Between two --http, --tcp (5s).")
+@click.option(
+    "--interval", "interval_ms", default="5s", callback=duration_ms, metavar="DURATION", help="Between two checks of the registry (5s)."
+)
 @click.option("--drain", "drain_ms", default="2s", callback=wait_ms, metavar="DURATION", help="From being hidden to the signal (2s).")
 @click.option(
     "--stop-timeout", "stop_timeout_ms", default="25s", callback=wait_ms, metavar="DURATION", help="From the signal to SIGKILL (25s)."

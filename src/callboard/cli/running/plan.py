@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from callboard.cli.running.accepting import LOOPBACK
 from callboard.client.looking import check_ready
@@ -35,6 +36,9 @@ class Plan(Struct, frozen=True, kw_only=True):
     http: str = ""
     """A path on its own port, or a URL."""
     tcp: bool = False
+    udp: bool = False
+    grpc: bool = False
+    h2ping: bool = False
     ttl_ms: int
     interval_ms: int
     drain_ms: int
@@ -76,8 +80,10 @@ class Plan(Struct, frozen=True, kw_only=True):
         host = self.address or LOOPBACK[0]  # a registry elsewhere takes loopback for the caller's address
         place = f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
         url = f"http://{place}{self.http}" if self.http.startswith("/") else self.http
-        asked = [*([CheckRequest(http=url)] if url else []), *([CheckRequest(tcp=place)] if self.tcp else [])]
-        return tuple(CheckRequest(http=check.http, tcp=check.tcp, interval_ms=self.interval_ms, status="passing") for check in asked)
+        begin = CheckRequest(interval_ms=self.interval_ms, status="passing")
+        kinds = {"tcp": self.tcp, "udp": self.udp, "grpc": self.grpc, "h2ping": self.h2ping}
+        asked = {"http": url, **{kind: place for kind, wanted in kinds.items() if wanted}}
+        return tuple(replace(begin, **{kind: target}) for kind, target in asked.items() if target)
 
 
 def default_id(service: str, port: int) -> str:

@@ -3,8 +3,6 @@
 Apart from `client.transport`, because an answer may take minutes, and its index stands in a header.
 """
 
-import contextlib
-import socket
 import time
 from typing import Final, NamedTuple
 
@@ -14,6 +12,7 @@ from callboard.client.consul.transport import TOKEN_HEADER
 from callboard.client.errors import ProtocolError, UnavailableError, UnreachableError
 from callboard.client.link import BrokenError, Link, reason
 from callboard.client.settings import Base, ClientSettings
+from callboard.client.trust import trust_of
 
 _INDEX: Final = "X-Consul-Index"
 _FILTERED: Final = "X-Consul-Results-Filtered-By-ACLs"
@@ -31,15 +30,6 @@ class Answer(NamedTuple):
     url: str
 
 
-class _Line(Link):
-    """A link that another thread may break off, without taking it out of the hands of the one that reads."""
-
-    def break_off(self) -> None:
-        if self._line is not None:
-            with contextlib.suppress(OSError):
-                self._line.shutdown(socket.SHUT_RDWR)
-
-
 class Asker:
     """One connection to whichever server answers, kept as long as that goes well. It lives as long as what it asks for is wanted."""
 
@@ -49,7 +39,8 @@ class Asker:
         self._headers = {"User-Agent": f"callboard-python/{__version__}", "Accept": "application/json"}
         if settings.token:
             self._headers[TOKEN_HEADER] = settings.token
-        self._line: _Line | None = None
+        self._trust = trust_of(settings)
+        self._line: Link | None = None
         self._last = False
 
     @property
@@ -105,7 +96,7 @@ class Asker:
         if (line := self._line) is not None:
             line.break_off()
 
-    def _open(self) -> _Line:
+    def _open(self) -> Link:
         reasons: dict[str, str] = {}
         for base in list(self._bases):
             try:
@@ -115,8 +106,8 @@ class Asker:
                 self.turn()
         raise UnreachableError(reasons)
 
-    def _connected(self, base: Base) -> _Line:
-        line = _Line(base, time.monotonic() + self._settings.timeout_ms / len(self._bases) / 1000)
+    def _connected(self, base: Base) -> Link:
+        line = Link(base, time.monotonic() + self._settings.timeout_ms / len(self._bases) / 1000, self._trust)
         try:
             line.connect()
         except OSError:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from callboard.model import names
 from callboard.model.check import Status, worst
@@ -47,7 +47,21 @@ class _CheckBody(Struct, frozen=True, kw_only=True, omit_defaults=True, rename=g
     method: str = ""
     header: dict[str, list[str]] = {}
     body: str = ""
+    disable_redirects: bool = False
     tcp: str = ""
+    tcp_use_tls: bool = False
+    udp: str = ""
+    grpc: str = ""
+    grpc_use_tls: bool = False
+    h2ping: str = ""
+    h2ping_use_tls: bool | UnsetType = UNSET
+    """Left out it is true, so it is said wherever it is not."""
+    script_args: tuple[str, ...] = ()
+    os_service: str = ""
+    alias_node: str = ""
+    alias_service: str = ""
+    tls_server_name: str = ""
+    tls_skip_verify: bool = False
     interval: str = ""
     timeout: str = ""
     success_before_passing: int = 0
@@ -132,9 +146,14 @@ def _check_body(check_id: str, check: native.CheckRequest, *, hidden: bool) -> _
     return _CheckBody(
         check_id=check_id, name=check.name, notes=check.notes, status="critical" if hidden and check.ttl_ms else check.status,
         ttl=_span(check.ttl_ms), http=check.http, method=check.method,
-        header={name: [value] for name, value in check.headers.items()}, body=check.body, tcp=check.tcp,
-        interval=_span(check.interval_ms), timeout=_span(check.timeout_ms), success_before_passing=check.success_before_passing,
-        failures_before_warning=check.failures_before_warning, failures_before_critical=check.failures_before_critical,
+        header={name: [value] for name, value in check.headers.items()}, body=check.body,
+        disable_redirects=not check.follow_redirects, tcp=check.tcp, tcp_use_tls=bool(check.tcp) and check.tls, udp=check.udp,
+        grpc=check.grpc, grpc_use_tls=bool(check.grpc) and check.tls, h2ping=check.h2ping,
+        h2ping_use_tls=check.tls if check.h2ping else UNSET, script_args=check.script, os_service=check.os_service,
+        alias_node=check.alias_node, alias_service=check.alias_instance, tls_server_name=check.tls_server_name,
+        tls_skip_verify=check.tls_skip_verify, interval=_span(check.interval_ms), timeout=_span(check.timeout_ms),
+        success_before_passing=check.success_before_passing, failures_before_warning=check.failures_before_warning,
+        failures_before_critical=check.failures_before_critical,
         deregister_critical_service_after=_span(check.deregister_after_ms),
     )  # fmt: skip
 

@@ -10,8 +10,11 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import force_setattr
 
+from callboard.model.autopilot import Autopilot
 from callboard.model.check import Check
+from callboard.model.coordinate import Coordinate
 from callboard.model.errors import StoreError
+from callboard.model.event import Event
 from callboard.model.instance import Instance, Node
 from callboard.model.rows import Revision, Row
 
@@ -57,12 +60,15 @@ _encoder: Final = msgspec.json.Encoder()
 _decode_node: Final = msgspec.json.Decoder(Node).decode
 _decode_instance: Final = msgspec.json.Decoder(Instance).decode
 _decode_check: Final = msgspec.json.Decoder(Check).decode
+_decode_event: Final = msgspec.json.Decoder(Event).decode
+_decode_coordinate: Final = msgspec.json.Decoder(Coordinate).decode
+_decode_autopilot: Final = msgspec.json.Decoder(Autopilot).decode
 _decode_floor: Final = msgspec.json.Decoder(Floor).decode
 _decode_epoch: Final = msgspec.json.Decoder(Epoch).decode
 _decode_term: Final = msgspec.json.Decoder(Term).decode
 
 
-def encode(value: Node | Instance | Check | Term | Epoch | Floor) -> bytes:
+def encode(value: Node | Instance | Check | Event | Coordinate | Autopilot | Term | Epoch | Floor) -> bytes:
     """The row value of `value`; its `modified` must be 0, for that is the row's revision."""
     body = _encoder.encode(value)
     return _SCHEMA + body[1:]
@@ -136,6 +142,27 @@ def decode_check(row: Row, shared: Shared) -> Check:
     force_setattr(value, "definition", shared.value(value.definition))
     if value.output:
         force_setattr(value, "output", shared(value.output))
+    return value
+
+
+def decode_event(row: Row) -> Event:
+    """Raises `UnreadableRowError`."""
+    value = _read(_decode_event, row)
+    force_setattr(value, "modified", row.revision)
+    return value
+
+
+def decode_coordinate(row: Row) -> Coordinate:
+    """Raises `UnreadableRowError`."""
+    value = _read(_decode_coordinate, row)
+    force_setattr(value, "modified", row.revision)
+    return value
+
+
+def decode_autopilot(row: Row) -> Autopilot:
+    """Raises `UnreadableRowError`."""
+    value = _read(_decode_autopilot, row)
+    force_setattr(value, "modified", row.revision)
     return value
 
 

@@ -6,10 +6,15 @@ A command lives from the door that made it to its outcome.
 
 from msgspec import Struct
 
+from callboard.model import names
+from callboard.model.autopilot import Autopilot
 from callboard.model.check import CheckSpec, Status
+from callboard.model.coordinate import SEGMENT_MAX_CHARS, Place
 from callboard.model.errors import InvalidError
+from callboard.model.event import EventSpec
 from callboard.model.instance import InstanceSpec, NodeSpec, Phase
 from callboard.model.names import PUBLIC
+from callboard.model.rows import Revision
 from callboard.model.time import Timestamp
 
 
@@ -29,12 +34,23 @@ class Attached(Struct, frozen=True, gc=False):
     check: CheckSpec
 
 
+class Sidecar(Struct, frozen=True, gc=False, kw_only=True):
+    """A proxy to be registered with an instance and removed with it. Without a port it gets a free one, and its checks follow from that:
+    that it listens at `listens_at` (dialled at `connect`, if that is said), and that its parent is healthy."""
+
+    instance: InstanceSpec
+    checks: tuple[CheckSpec, ...] = ()
+    listens_at: str
+    connect: str = ""
+
+
 class Register(Struct, tag=True, frozen=True, gc=False, kw_only=True):
     """Make or replace a node, an instance on it, and checks, together.
 
     Identical parts are left alone. A check that is there keeps its status, unless `set_status`. With `replace_checks` the checks of the
     instance that are not named go. `update_node` False leaves a node that is there as it is. `namespace` is that of the instance, and of
-    an instance that is only named by a check.
+    an instance that is only named by a check. A registration that brings no `sidecar` ends the one there was, unless it is `of_catalog`:
+    then somebody else speaks than the instance itself, and the tags it gives stay (`enable_tag_override`).
     """
 
     nonce: str
@@ -45,6 +61,8 @@ class Register(Struct, tag=True, frozen=True, gc=False, kw_only=True):
     set_status: bool = False
     replace_checks: bool = False
     update_node: bool = True
+    sidecar: Sidecar | None = None
+    of_catalog: bool = False
 
     def __post_init__(self) -> None:
         if self.instance is not None and self.instance.namespace != self.namespace:
@@ -127,12 +145,50 @@ class OpenTerm(Struct, tag=True, frozen=True, gc=False, kw_only=True):
     nonce: str
     member: str
     itself: Register
+    level: int = 1
+    """Of a store that is new; programs that speak less do not join it."""
 
 
 class RaiseLevel(Struct, tag=True, frozen=True, gc=False):
     """From now on rows and rules are those of `level`, which every present member speaks; it never falls."""
 
     level: int
+
+
+class FireEvent(Struct, tag=True, frozen=True, gc=False):
+    """Put an event into the ring, in the place of the oldest."""
+
+    nonce: str
+    event: EventSpec
+
+
+class SetCoordinate(Struct, tag=True, frozen=True, gc=False):
+    """Write down where a node is."""
+
+    node: str
+    place: Place
+    segment: str = ""
+
+    def __post_init__(self) -> None:
+        if self.segment:
+            names.name("segment", self.segment, SEGMENT_MAX_CHARS)
+
+
+class SetAutopilot(Struct, tag=True, frozen=True, gc=False):
+    """Set what operators of Consul say about the care of servers; with `expected` only while that is its revision (0: never set)."""
+
+    autopilot: Autopilot
+    expected: Revision | None = None
+
+
+class Restore(Struct, tag=True, frozen=True, gc=False):
+    """Make the catalog what a snapshot says (`core.catalog.restoring.pack`). The servers' own entry stays: the address of `home`, their
+    node, and there `own_instance` and `own_check`, where they are named."""
+
+    packed: bytes
+    home: str
+    own_instance: str = ""
+    own_check: str = ""
 
 
 class SweepFloors(Struct, tag=True, frozen=True, gc=False):
@@ -144,4 +200,5 @@ class SweepFloors(Struct, tag=True, frozen=True, gc=False):
 Command = (
     Register | RegisterCheck | DeregisterInstance | DeregisterCheck | DeregisterNode
     | ReportCheck | ExpireTtl | Reap | SetMaintenance | SetPhase | OpenTerm | RaiseLevel | SweepFloors
+    | FireEvent | SetCoordinate | SetAutopilot | Restore
 )  # fmt: skip

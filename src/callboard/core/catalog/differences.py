@@ -9,6 +9,7 @@ from typing import Final, TypeVar
 
 from callboard.core.catalog import queries
 from callboard.core.catalog.changes import Changes, CheckChange, InstanceChange, NodeChange
+from callboard.core.catalog.connected import connect_index, topics_of
 from callboard.core.catalog.draft import shown_with_checks
 from callboard.core.catalog.indexes import node_index, service_index, table_index
 from callboard.core.catalog.view import Space, View
@@ -16,7 +17,18 @@ from callboard.model.check import Check
 from callboard.model.instance import Placed
 from callboard.model.names import PUBLIC
 from callboard.model.rows import Key, Revision, split_key
-from callboard.model.topics import NODES, Topic, checks_topic, node_topic, service_topic, services_topic
+from callboard.model.topics import (
+    AUTOPILOT,
+    COORDINATES,
+    EVENTS,
+    NODES,
+    Topic,
+    checks_topic,
+    connect_topic,
+    node_topic,
+    service_topic,
+    services_topic,
+)
 
 V = TypeVar("V")
 _EMPTY: Final = Space()
@@ -38,6 +50,8 @@ def index_of(view: View, topic: Topic) -> Revision:
     kind, *parts = split_key(Key(topic))
     if kind == "s":
         return service_index(view, parts[0], parts[1])
+    if kind == "p":
+        return connect_index(view, parts[0], parts[1])
     return node_index(view, parts[0]) if kind == "n" else table_index(view, topic)
 
 
@@ -75,7 +89,7 @@ def _name_node(before: View, after: View, node: str, changes: Changes) -> None:
 def _services_on(view: View, node: str) -> Iterator[Topic]:
     for namespace in view.spaces:
         for placed in view.on_node(namespace, node).values():
-            yield service_topic(namespace, placed.instance.service)
+            yield from topics_of(placed.instance)
 
 
 def _diff_space(before: View, after: View, namespace: str, changes: Changes) -> None:
@@ -114,7 +128,7 @@ def _diff_placed(old: Placed | None, new: Placed | None, changes: Changes) -> No
     was, now = (old.instance if old is not None else None), (new.instance if new is not None else None)
     for instance in (was, now):
         if instance is not None:
-            changes.topics.add(service_topic(instance.namespace, instance.service))
+            changes.topics.update(topics_of(instance))
             changes.topics.add(node_topic(instance.node))
     if was != now:
         changes.instances.append(InstanceChange(was, now))
@@ -152,7 +166,7 @@ def _inherit(before: View, after: View, floor: str) -> Iterator[Topic]:
 
 
 def _lists(before: View, after: View) -> Iterator[Topic]:
-    yield NODES
+    yield from (NODES, EVENTS, COORDINATES, AUTOPILOT)
     for namespace in _either(before.spaces, after.spaces):
         yield services_topic(namespace)
         yield checks_topic(namespace)
@@ -166,3 +180,4 @@ def _known(before: View, after: View) -> Iterator[Topic]:
         yield from (node_topic(node) for node in view.nodes)
         for namespace, space in view.spaces.items():
             yield from (service_topic(namespace, service) for service in space.by_service)
+            yield from (connect_topic(namespace, service) for service in space.by_connect)

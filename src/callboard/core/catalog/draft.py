@@ -4,17 +4,43 @@ Every row that leaves a topic raises that topic's floor in the same draft, so th
 and so does an instance that changes its service, and a check that changes its instance.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from msgspec.structs import replace
 
+from callboard.core.catalog.aliases import Aim, AliasKey
 from callboard.core.catalog.codec import Epoch, Floor, Term, encode
-from callboard.core.catalog.overlay import Overlay, Value
+from callboard.core.catalog.connected import leaves, topics_of
+from callboard.core.catalog.overlay import Holder, Overlay, Value
 from callboard.core.catalog.view import View
-from callboard.model.check import Check
+from callboard.model.check import AliasCheck, Check
 from callboard.model.instance import Instance, Node
-from callboard.model.rows import GLOBAL_FLOOR, META_EPOCH, META_TERM, ZERO, Key, Revision, Row, check_key, floor_key, instance_key, node_key
-from callboard.model.topics import NODES, Topic, checks_topic, node_health_topic, node_topic, service_topic, services_topic
+from callboard.model.names import PUBLIC
+from callboard.model.rows import (
+    GLOBAL_FLOOR,
+    META_EPOCH,
+    META_TERM,
+    ZERO,
+    Key,
+    Revision,
+    Row,
+    check_key,
+    coordinate_key,
+    floor_key,
+    instance_key,
+    node_key,
+)  # fmt: skip
+from callboard.model.topics import (
+    COORDINATES,
+    NODES,
+    Topic,
+    checks_topic,
+    connect_topic,
+    node_health_topic,
+    node_topic,
+    service_topic,
+    services_topic,
+)
 
 
 class Draft:
@@ -25,8 +51,14 @@ class Draft:
         self.overlay = overlay
         self.revision = revision
         """The revision the command gets if it changes something."""
+        self.touched: set[Aim] = set()
+        """Instances that come or go or have other checks; an empty id: the node itself."""
+        self.aliased: set[AliasKey] = set()
+        """Aliases among the checks that are made or replaced."""
         self._values: dict[Key, Value | None] = {}
         self._rows: dict[Key, Row | None] = {}
+        self._put_checks: dict[Holder, set[str]] = {}
+        """Ids of the checks that this draft has put, by what each then belonged to."""
         self._global_floor = ZERO
         self._floor = b""
 
@@ -34,6 +66,11 @@ class Draft:
     def rows(self) -> dict[Key, Row | None]:
         """What the command changes; empty when nothing."""
         return self._rows
+
+    @property
+    def values(self) -> Mapping[Key, Value | None]:
+        """The same as values, without floors; None for what goes."""
+        return self._values
 
     def accept(self) -> None:
         """Make the changes part of the overlay."""
@@ -69,6 +106,11 @@ class Draft:
             return value if isinstance(value, Check) else None
         return self.view.check(namespace, node, check)
 
+    def beside(self, key: Key, shown: Value | None) -> Value | None:
+        """What stands beside the catalog under a key: as it is planned, else as the view shows it."""
+        planned, value = self._planned(key)
+        return value if planned else shown
+
     def _planned(self, key: Key) -> tuple[bool, Value | None]:
         """Whether a row is to change, by this command or an earlier one, and to what."""
         if key in self._values:
@@ -81,9 +123,17 @@ class Draft:
         placed = self.view.placed(namespace, node, instance)
         found = {check.id for check in placed.checks} if placed is not None else set()
         found.update(check.id for check in self.overlay.checks_of(namespace, node, instance))
-        found.update(value.id for value in self._values.values() if isinstance(value, Check))
+        found.update(self._put_checks.get((namespace, node, instance), ()))
         checks = (self.check(namespace, node, check) for check in sorted(found))
         return [check for check in checks if check is not None and check.instance == instance]
+
+    def checks_of_node(self, node: str) -> list[Check]:
+        """The checks of a node itself, by id."""
+        found = set(self.view.checks_of_node(node))
+        found.update(check.id for check in self.overlay.checks_of(PUBLIC, node, ""))
+        found.update(self._put_checks.get((PUBLIC, node, ""), ()))
+        checks = (self.check(PUBLIC, node, check) for check in sorted(found))
+        return [check for check in checks if check is not None and not check.instance]
 
     def contents(self, node: str) -> tuple[list[Instance], list[Check]]:
         """Everything on a node, in every namespace."""
@@ -116,13 +166,17 @@ class Draft:
 
     def put_node(self, node: Node) -> None:
         """Make or replace a node."""
+        self.touched.add(Aim(PUBLIC, node.name.lower(), ""))
         self._put(node_key(node.name.lower()), node)
 
     def put_instance(self, instance: Instance) -> None:
         """Make or replace an instance."""
         before = self.instance(instance.namespace, instance.node, instance.id)
+        self.touched.add(Aim(instance.namespace, instance.node, instance.id))
         if before is not None and before.service != instance.service:
             self._raise(service_topic(before.namespace, before.service))
+        if before is not None and leaves(before, instance):
+            self._raise(connect_topic(before.namespace, before.connects))
         place = instance.namespace, instance.node, instance.id
         if before is not None and shown_with_checks(before) != shown_with_checks(instance) and self.checks_of(*place):
             self._raise(checks_topic(instance.namespace))
@@ -133,11 +187,19 @@ class Draft:
         before = self.check(check.namespace, check.node, check.id)
         if before is not None and before.instance != check.instance:
             self._leaves_holder(before)
+            self.touched.add(Aim(before.namespace, before.node, before.instance))
+        self.touched.add(Aim(check.namespace, check.node, check.instance))
+        if isinstance(check.definition, AliasCheck):
+            self.aliased.add((check.namespace, check.node, check.id))
         self._put(check_key(check.namespace, check.node, check.id), check)
 
     def remove_node(self, node: Node) -> None:
         """Remove the row of a node; what is on it must go first."""
         name = node.name.lower()
+        self.touched.add(Aim(PUBLIC, name, ""))
+        if self.beside(coordinate_key(name), self.view.coordinates.get(name)) is not None:
+            self._raise(COORDINATES)
+            self._remove(coordinate_key(name))
         self._raise(NODES, node_topic(name), node_health_topic(name))
         self._remove(node_key(name))
 
@@ -145,16 +207,29 @@ class Draft:
         """Remove an instance and its checks."""
         for check in self.checks_of(instance.namespace, instance.node, instance.id):
             self.remove_check(check)
-        self._raise(
-            service_topic(instance.namespace, instance.service), node_topic(instance.node), services_topic(instance.namespace)
-        )  # fmt: skip
+        self.touched.add(Aim(instance.namespace, instance.node, instance.id))
+        self._raise(*topics_of(instance), node_topic(instance.node), services_topic(instance.namespace))
         self._remove(instance_key(instance.namespace, instance.node, instance.id))
 
     def remove_check(self, check: Check) -> None:
         """Remove a check."""
+        self.touched.add(Aim(check.namespace, check.node, check.instance))
         self._leaves_holder(check)
         self._raise(checks_topic(check.namespace), node_topic(check.node))
         self._remove(check_key(check.namespace, check.node, check.id))
+
+    def put_beside(self, key: Key, value: Value) -> None:
+        """Make or replace what stands beside the catalog."""
+        self._put(key, value)
+
+    def swap(self, values: Mapping[Key, Value | None]) -> None:
+        """Put and remove rows of any table as they are, for a catalog that is replaced; every index rises."""
+        for key, value in values.items():
+            if value is None:
+                self._remove(key)
+            else:
+                self._put(key, value)
+        self.raise_every_index()
 
     def put_term(self, term: Term) -> None:
         """Say who leads."""
@@ -186,7 +261,7 @@ class Draft:
             return
         holder = self.instance(check.namespace, check.node, check.instance)
         if holder is not None:
-            self._raise(service_topic(holder.namespace, holder.service))
+            self._raise(*topics_of(holder))
 
     def _raise(self, *topics: Topic) -> None:
         if not self._floor:
@@ -198,6 +273,8 @@ class Draft:
     def _put(self, key: Key, value: Value) -> None:
         if value.modified:
             value = replace(value, modified=ZERO)
+        if isinstance(value, Check):
+            self._put_checks.setdefault((value.namespace, value.node, value.instance), set()).add(value.id)
         self._values[key] = value
         self._rows[key] = Row(key, encode(value), self.revision)
 

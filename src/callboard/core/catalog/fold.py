@@ -6,15 +6,16 @@ meaning. Changes are derived from the rows, never from the commands that made th
 
 from typing import Final
 
-from callboard.core.catalog import codec
+from callboard.core.catalog import beside, codec
 from callboard.core.catalog.changes import Changes, CheckChange, InstanceChange, NodeChange
+from callboard.core.catalog.connected import leaves, topics_of
 from callboard.core.catalog.draft import shown_with_checks
 from callboard.core.catalog.view import View
 from callboard.model.check import Check
 from callboard.model.errors import DivergedError
 from callboard.model.instance import Instance, Node, Placed
 from callboard.model.rows import GLOBAL_FLOOR, META_EPOCH, META_TERM, ZERO, Group, Key, Position, Revision, Row, split_key
-from callboard.model.topics import NODES, Topic, checks_topic, node_topic, service_topic, services_topic
+from callboard.model.topics import NODES, Topic, checks_topic, connect_topic, node_topic, service_topic, services_topic
 
 _ORDER: Final = {"n": 0, "i": 1, "c": 2}
 
@@ -29,7 +30,8 @@ def fold(view: View, group: Group, position: Position) -> Changes:
     for key, row in group.rows.items():
         table = _ORDER.get(key[0], -1) if key[1] == "/" else -1
         if table < 0:
-            special(view, key, row)
+            if (topic := special(view, key, row)) is not None:
+                changes.topics.add(topic)
         elif row is None:
             leaving.append((-table, key))
         else:
@@ -44,8 +46,11 @@ def fold(view: View, group: Group, position: Position) -> Changes:
     return changes
 
 
-def special(view: View, key: Key, row: Row | None) -> None:
-    """Take a row that is no part of the catalog: a floor, the global floor, the term, the epoch."""
+def special(view: View, key: Key, row: Row | None) -> Topic | None:
+    """Take a row that is no part of the catalog: a floor, the global floor, the term, the epoch, what stands beside it. Answers the topic
+    it is shown under, if any."""
+    if key[:2] in beside.TABLES:
+        return beside.take(view, key, row)
     if key == GLOBAL_FLOOR:
         view.global_floor = codec.decode_floor(row).at if row is not None else ZERO
     elif key.startswith("f/"):
@@ -57,6 +62,7 @@ def special(view: View, key: Key, row: Row | None) -> None:
         view.term = codec.decode_term(row)
     elif key == META_EPOCH and row is not None:
         view.epoch = codec.decode_epoch(row)
+    return None
 
 
 def _put(view: View, table: int, row: Row, changes: Changes) -> None:
@@ -86,7 +92,7 @@ def _touch_node(view: View, node: str, changes: Changes) -> None:
     changes.topics.add(node_topic(node))
     for namespace in view.spaces:
         for placed in view.on_node(namespace, node).values():
-            changes.topics.add(service_topic(namespace, placed.instance.service))
+            changes.topics.update(topics_of(placed.instance))
 
 
 def _put_node(view: View, node: Node, changes: Changes) -> None:
@@ -115,16 +121,18 @@ def _put_instance(view: View, instance: Instance, changes: Changes) -> None:
     before = there.get(instance.id)
     if before is not None and before.instance.service != instance.service:
         _leave_service(view, before, changes)
+    if before is not None and leaves(before.instance, instance):
+        _leave_connect(view, before, changes)
     if before is not None and before.checks and shown_with_checks(before.instance) != shown_with_checks(instance):
         changes.topics.add(checks_topic(instance.namespace))
     placed = Placed(instance, before.checks if before is not None else ())
     there[instance.id] = placed
     space.by_service.setdefault(view.shared(instance.service.lower()), {})[instance.node, instance.id] = placed
+    if instance.connects:
+        space.by_connect.setdefault(view.shared(instance.connects.lower()), {})[instance.node, instance.id] = placed
     raise_table(view, services_topic(instance.namespace), instance.modified)
     changes.instances.append(InstanceChange(before.instance if before is not None else None, instance))
-    changes.topics.update((
-        service_topic(instance.namespace, instance.service), node_topic(instance.node), services_topic(instance.namespace),
-    ))  # fmt: skip
+    changes.topics.update((*topics_of(instance), node_topic(instance.node), services_topic(instance.namespace)))
 
 
 def _leave_service(view: View, placed: Placed, changes: Changes) -> None:
@@ -138,6 +146,17 @@ def _leave_service(view: View, placed: Placed, changes: Changes) -> None:
     changes.topics.add(service_topic(instance.namespace, instance.service))
 
 
+def _leave_connect(view: View, placed: Placed, changes: Changes) -> None:
+    instance = placed.instance
+    by_connect = view.space(instance.namespace).by_connect
+    name = instance.connects.lower()
+    members = by_connect[name]
+    del members[instance.node, instance.id]
+    if not members:
+        del by_connect[name]
+    changes.topics.add(connect_topic(instance.namespace, name))
+
+
 def _remove_instance(view: View, namespace: str, node: str, instance: str, changes: Changes) -> None:
     space = view.spaces.get(namespace)
     there = space.by_node.get(node) if space is not None else None
@@ -147,6 +166,8 @@ def _remove_instance(view: View, namespace: str, node: str, instance: str, chang
     if not there:
         del space.by_node[node]
     _leave_service(view, before, changes)
+    if before.instance.connects:
+        _leave_connect(view, before, changes)
     changes.instances.append(InstanceChange(before.instance, None))
     changes.topics.update((node_topic(node), services_topic(namespace)))
     _forget_empty(view, namespace)
@@ -167,6 +188,7 @@ def _put_check(view: View, check: Check, changes: Changes) -> None:
         _touch_node(view, check.node, changes)
     holders = view.space(check.namespace).holders.setdefault(check.node, {})
     holders[check.id] = check.instance
+    view.aliases.replace(before, check)
     raise_table(view, checks_topic(check.namespace), check.modified)
     changes.checks.append(CheckChange(before, check))
     changes.topics.update((checks_topic(check.namespace), node_topic(check.node)))
@@ -180,7 +202,7 @@ def _attach(view: View, check: Check, changes: Changes) -> None:
     others.append(check)
     others.sort(key=lambda c: c.id)
     _replace(view, Placed(placed.instance, tuple(others)))
-    changes.topics.add(service_topic(check.namespace, placed.instance.service))
+    changes.topics.update(topics_of(placed.instance))
 
 
 def _replace(view: View, placed: Placed) -> None:
@@ -188,6 +210,8 @@ def _replace(view: View, placed: Placed) -> None:
     space = view.space(instance.namespace)
     space.by_node[instance.node][instance.id] = placed
     space.by_service[instance.service.lower()][instance.node, instance.id] = placed
+    if instance.connects:
+        space.by_connect[instance.connects.lower()][instance.node, instance.id] = placed
 
 
 def _detach(view: View, check: Check, changes: Changes) -> None:
@@ -202,7 +226,7 @@ def _detach(view: View, check: Check, changes: Changes) -> None:
     placed = view.placed(check.namespace, check.node, check.instance)
     if placed is not None:
         _replace(view, Placed(placed.instance, tuple(c for c in placed.checks if c.id != check.id)))
-        changes.topics.add(service_topic(check.namespace, placed.instance.service))
+        changes.topics.update(topics_of(placed.instance))
 
 
 def _remove_check(view: View, namespace: str, node: str, check: str, changes: Changes) -> None:
@@ -214,6 +238,7 @@ def _remove_check(view: View, namespace: str, node: str, check: str, changes: Ch
     del holders[node][check]
     if not holders[node]:
         del holders[node]
+    view.aliases.replace(before, None)
     changes.checks.append(CheckChange(before, None))
     changes.topics.update((checks_topic(namespace), node_topic(node)))
     _forget_empty(view, namespace)

@@ -4,16 +4,24 @@ Computed from rows alone, so they are the same on every member and after every r
 that topic's floor in the same group (`core.catalog.draft`). An index is at least 1, for clients take 0 as "no index".
 """
 
-from callboard.core.catalog.view import View
+from collections.abc import Mapping
+
+from callboard.core.catalog.view import Place, View
+from callboard.model.instance import Placed
 from callboard.model.rows import ZERO, Revision
 from callboard.model.topics import Topic, node_health_topic, node_topic, service_topic
 
 
 def service_index(view: View, namespace: str, service: str) -> Revision:
     """Instances, their checks, and the health of their nodes. A service that does not exist has its own index, its floor."""
-    highest = max(Revision(1), view.global_floor, view.floors.get(service_topic(namespace, service), ZERO))
+    return index_of_members(view, service_topic(namespace, service), view.of_service(namespace, service))
+
+
+def index_of_members(view: View, topic: Topic, members: Mapping[Place, Placed]) -> Revision:
+    """The index of a topic whose answers are made of `members`, their checks, and the health of their nodes."""
+    highest = max(Revision(1), view.global_floor, view.floors.get(topic, ZERO))
     seen = ""
-    for placed in view.of_service(namespace, service).values():
+    for placed in members.values():
         instance = placed.instance
         highest = max(highest, instance.modified)
         for check in placed.checks:

@@ -57,6 +57,7 @@ class Loader:
     def _check(self, check: Check) -> None:
         view = self._view
         view.space(check.namespace).holders.setdefault(check.node, {})[check.id] = check.instance
+        view.aliases.replace(None, check)
         fold.raise_table(view, checks_topic(check.namespace), check.modified)
         if check.instance:
             self._waiting[check.namespace, check.node, check.instance].append(check)
@@ -75,3 +76,5 @@ class Loader:
         space = view.space(instance.namespace)
         space.by_node.setdefault(instance.node, {})[instance.id] = placed
         space.by_service.setdefault(view.shared(instance.service.lower()), {})[instance.node, instance.id] = placed
+        if instance.connects:
+            space.by_connect.setdefault(view.shared(instance.connects.lower()), {})[instance.node, instance.id] = placed

@@ -6,11 +6,15 @@ It lives at the leader. An entry goes when its group was folded into the view, a
 from collections.abc import Iterator
 from typing import NamedTuple, TypeVar
 
+from callboard.core.catalog.aliases import Aliases
+from callboard.model.autopilot import Autopilot
 from callboard.model.check import Check
+from callboard.model.coordinate import Coordinate
+from callboard.model.event import Event
 from callboard.model.instance import Instance, Node
 from callboard.model.rows import ZERO, Group, Key, Revision, split_key
 
-Value = Node | Instance | Check
+Value = Node | Instance | Check | Event | Coordinate | Autopilot
 Place = TypeVar("Place")
 Holder = tuple[str, str, str]
 """Namespace, node and instance that a check belongs to; the instance is empty for a check of the node."""
@@ -26,10 +30,12 @@ class Entry(NamedTuple):
 class Overlay:
     """Planned rows by key, and where the planned checks and instances belong."""
 
-    __slots__ = ("_by_holder", "_by_node", "_gone", "entries", "floors", "global_floor")
+    __slots__ = ("_by_holder", "_by_node", "_gone", "aliases", "entries", "floors", "global_floor")
 
     def __init__(self) -> None:
         self.entries: dict[Key, Entry] = {}
+        self.aliases = Aliases()
+        """Planned aliases, by what they look at."""
         self.floors: dict[Key, Revision] = {}
         """Floors that planned commands raise or sweep, and the revision of the last such command."""
         self.global_floor = ZERO
@@ -44,10 +50,11 @@ class Overlay:
         self.entries[key] = Entry(value, revision)
         if value is None:
             self._gone.setdefault(_node_of(key), set()).add(key)
-        elif not isinstance(value, Node):
+        elif isinstance(value, Instance | Check):
             self._by_node.setdefault(value.node, set()).add(key)
         if isinstance(value, Check):
             self._by_holder.setdefault(_holder(value), set()).add(key)
+            self.aliases.replace(None, value)
 
     def _drop(self, key: Key) -> None:
         entry = self.entries.pop(key, None)
@@ -56,10 +63,11 @@ class Overlay:
         value = entry.value
         if value is None:
             _forget(self._gone, _node_of(key), key)
-        elif not isinstance(value, Node):
+        elif isinstance(value, Instance | Check):
             _forget(self._by_node, value.node, key)
         if isinstance(value, Check):
             _forget(self._by_holder, _holder(value), key)
+            self.aliases.replace(value, None)
 
     def gone_count(self, node: str) -> int:
         """How many planned removals there are on a node, the node's own among them."""
@@ -91,6 +99,7 @@ class Overlay:
     def clear(self) -> None:
         """A group failed."""
         self.entries.clear()
+        self.aliases.clear()
         self.floors.clear()
         self.global_floor = ZERO
         self._by_holder.clear()

@@ -9,11 +9,15 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from callboard.core.catalog import commands as cmd
+from callboard.core.catalog.aliasing import settle
 from callboard.core.catalog.codec import Epoch, Term
 from callboard.core.catalog.draft import Draft
 from callboard.core.catalog.finding import find_check, find_instance
+from callboard.core.catalog.planning_beside import fire_event, set_autopilot, set_coordinate
 from callboard.core.catalog.registering import Decision, refused, register, register_check, upsert_node
-from callboard.model.check import Check, MaintenanceCheck, Status, TtlCheck, clip_output
+from callboard.core.catalog.restoring import restore
+from callboard.core.catalog.sidecars import remove_with_sidecar, sidecar_of
+from callboard.model.check import AliasCheck, Check, MaintenanceCheck, Status, TtlCheck, clip_output
 from callboard.model.instance import Instance
 from callboard.model.names import PUBLIC
 from callboard.model.rows import ZERO, Refusal, floor_key
@@ -27,15 +31,18 @@ _NO_REASON: Final = "Maintenance mode is enabled for this {}, but no reason was 
 
 
 def plan(draft: Draft, command: cmd.Command, now: Timestamp) -> Decision:
-    """Decide `command` at wall time `now`, writing its changes into `draft`."""
-    return _PLANS[type(command)](draft, command, now)
+    """Decide `command` at wall time `now`, writing its changes and what follows from them into `draft`."""
+    decision = _PLANS[type(command)](draft, command, now)
+    if decision.refusal is None:
+        settle(draft, now)
+    return decision
 
 
 def _report(draft: Draft, command: cmd.ReportCheck, now: Timestamp) -> Decision:
     check = find_check(draft, command.target)
     if isinstance(check, Refusal):
         return refused(Refusal("superseded", command.target.id) if command.nonce else check)
-    if command.nonce and command.nonce != check.nonce:
+    if command.nonce and (command.nonce != check.nonce or isinstance(check.definition, AliasCheck)):
         return refused(Refusal("superseded", check.id))
     if not command.nonce and not isinstance(check.definition, TtlCheck):
         return refused(Refusal("not_ttl", check.id))
@@ -75,7 +82,7 @@ def _deregister_instance(draft: Draft, command: cmd.DeregisterInstance, _now: Ti
 
 
 def _remove_instance(draft: Draft, instance: Instance) -> Decision:
-    draft.remove_instance(instance)
+    remove_with_sidecar(draft, instance)
     _tidy(draft, instance.node)
     return Decision(instance.node)
 
@@ -153,14 +160,15 @@ def _set_phase(draft: Draft, command: cmd.SetPhase, _now: Timestamp) -> Decision
     instance = find_instance(draft, command.target)
     if isinstance(instance, Refusal):
         return refused(instance)
-    if instance.phase is not command.phase:
-        draft.put_instance(replace(instance, phase=command.phase, modified=ZERO))
+    for each in (instance, sidecar_of(draft, instance)):
+        if each is not None and each.phase is not command.phase:
+            draft.put_instance(replace(each, phase=command.phase, modified=ZERO))
     return Decision(instance.node)
 
 
 def _open_term(draft: Draft, command: cmd.OpenTerm, now: Timestamp) -> Decision:
     if not draft.view.epoch.store:
-        draft.put_epoch(Epoch(command.nonce))
+        draft.put_epoch(Epoch(command.nonce, command.level))
     draft.put_term(Term(command.member, draft.view.term.number + 1))
     if draft.revision > draft.view.revision + 1:
         # Members have shown more than the store has, for it was set back: no index that anybody has seen may come again.
@@ -202,4 +210,8 @@ _PLANS: Final[dict[type[cmd.Command], Plan]] = {
     cmd.OpenTerm: _open_term,
     cmd.RaiseLevel: _raise_level,
     cmd.SweepFloors: _sweep_floors,
+    cmd.FireEvent: fire_event,
+    cmd.SetCoordinate: set_coordinate,
+    cmd.SetAutopilot: set_autopilot,
+    cmd.Restore: restore,
 }

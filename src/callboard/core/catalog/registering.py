@@ -4,10 +4,11 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from callboard.core.catalog.commands import Attached, Register, RegisterCheck
+from callboard.core.catalog.commands import Register, RegisterCheck
 from callboard.core.catalog.draft import Draft
 from callboard.core.catalog.finding import find_instance
-from callboard.model.check import Check, CheckSpec, Definition, MaintenanceCheck, clip_output
+from callboard.core.catalog.sidecars import checks_of_sidecar, sidecar_of, with_port
+from callboard.model.check import AliasCheck, Check, CheckSpec, Definition, MaintenanceCheck, clip_output
 from callboard.model.instance import Instance, InstanceSpec, Node, NodeSpec, Phase
 from callboard.model.names import PUBLIC
 from callboard.model.rows import ZERO, Refusal
@@ -33,11 +34,15 @@ def register(draft: Draft, command: Register, now: Timestamp) -> Decision:
     for attached in command.checks:
         if attached.instance and attached.instance != own and draft.instance(command.namespace, node_name, attached.instance) is None:
             return refused(Refusal("unknown_instance", attached.instance, f"check {attached.check.id!r} names it"))
+    sidecar = with_port(draft, node_name, command.sidecar.instance) if command.sidecar is not None else None
+    if isinstance(sidecar, Refusal):
+        return refused(sidecar)
     node = upsert_node(draft, command.node, command.nonce, update=command.update_node)
     if command.instance is not None:
-        instance = _upsert_instance(draft, command.instance, node_name, command.nonce)
+        instance = _upsert_instance(draft, command.instance, node_name, command)
         if command.replace_checks:
-            _remove_unnamed(draft, instance, command.checks)
+            _remove_unnamed(draft, instance, {attached.check.id for attached in command.checks})
+        _register_sidecar(draft, command, instance, sidecar, node, now)
     for attached in command.checks:
         holder = draft.instance(command.namespace, node_name, attached.instance) if attached.instance else None
         namespace = holder.namespace if holder is not None else PUBLIC
@@ -86,19 +91,50 @@ def upsert_node(draft: Draft, spec: NodeSpec, nonce: str, *, update: bool) -> No
     return node
 
 
-def _upsert_instance(draft: Draft, spec: InstanceSpec, node: str, nonce: str) -> Instance:
+def _register_sidecar(  # one call with everything two registrations share
+    draft: Draft, command: Register, parent: Instance, spec: InstanceSpec | None, node: Node, now: Timestamp
+) -> None:
+    """The sidecar of this registration, or the end of that of an earlier one."""
+    if command.sidecar is None or spec is None:
+        before = None if command.of_catalog else sidecar_of(draft, parent)
+        if before is not None:
+            draft.remove_instance(before)
+        return
+    sidecar = _upsert_instance(draft, replace(spec, phase=parent.phase), parent.node, command, sidecar_of_id=parent.id)
+    checks = checks_of_sidecar(command.sidecar, spec, parent.id)
+    if command.replace_checks:
+        _remove_unnamed(draft, sidecar, {check.id for check in checks})
+    for check in checks:
+        _upsert_check(draft, check, sidecar.namespace, sidecar.node, sidecar, node, command.nonce, now)
+
+
+def _upsert_instance(draft: Draft, spec: InstanceSpec, node: str, command: Register, *, sidecar_of_id: str = "") -> Instance:
     before = draft.instance(spec.namespace, node, spec.id)
+    tags, foreign = _tags(before, spec, of_catalog=command.of_catalog)
     instance = Instance(
         namespace=spec.namespace, service=spec.service, node=node, id=spec.id,
-        nonce=before.nonce if before is not None else nonce,
-        address=spec.address, port=spec.port, tags=spec.tags, meta=spec.meta, tagged=spec.tagged, weights=spec.weights,
+        nonce=before.nonce if before is not None else command.nonce,
+        address=spec.address, port=spec.main_port, tags=tags, meta=spec.meta, tagged=spec.tagged, weights=spec.weights,
         enable_tag_override=spec.enable_tag_override, kind=spec.kind,
         phase=spec.phase or (before.phase if before is not None else Phase.SERVING),
+        ports=spec.ports, socket_path=spec.socket_path, proxy=spec.proxy, destination=spec.destination,
+        connect_native=spec.connect_native, locality=spec.locality, foreign_tags=foreign,
+        sidecar=before.sidecar if before is not None and command.of_catalog else sidecar_of_id,
         created=before.created if before is not None else draft.revision,
     )  # fmt: skip
     if before is None or instance != replace(before, modified=ZERO):
         draft.put_instance(instance)
     return instance
+
+
+def _tags(before: Instance | None, spec: InstanceSpec, *, of_catalog: bool) -> tuple[tuple[str, ...], bool]:
+    """The tags an instance is to have, and whether they are those that somebody else gave it, which its own say leaves alone."""
+    if before is None:
+        return spec.tags, False
+    if of_catalog:
+        return spec.tags, before.foreign_tags or (before.enable_tag_override and spec.tags != before.tags)
+    kept = before.foreign_tags and spec.enable_tag_override
+    return (before.tags, True) if kept else (spec.tags, False)
 
 
 def _upsert_check(  # noqa: PLR0917  # one call with everything a row of a check needs
@@ -125,16 +161,17 @@ def _upsert_check(  # noqa: PLR0917  # one call with everything a row of a check
 
 
 def _set_status(draft: Draft, before: Check, spec: CheckSpec, now: Timestamp) -> None:
-    """The caller's word on status and output replaces that of a check that was there."""
+    """The caller's word on status and output replaces that of a check that was there; an alias only says what follows."""
     check = draft.check(before.namespace, before.node, before.id) or before
+    if isinstance(check.definition, AliasCheck):
+        return
     output = clip_output(spec.output)
     if (check.status, check.output) != (spec.status, output):
         turned = now if check.status != spec.status else check.turned
         draft.put_check(replace(check, status=spec.status, output=output, turned=turned, modified=ZERO))
 
 
-def _remove_unnamed(draft: Draft, instance: Instance, named: tuple[Attached, ...]) -> None:
-    keep = {attached.check.id for attached in named}
+def _remove_unnamed(draft: Draft, instance: Instance, keep: set[str]) -> None:
     for check in draft.checks_of(instance.namespace, instance.node, instance.id):
         if check.id not in keep and not _is_maintenance(check.definition):
             draft.remove_check(check)

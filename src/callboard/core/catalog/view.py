@@ -9,7 +9,11 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from callboard.core.catalog import codec
+from callboard.core.catalog.aliases import Aliases
+from callboard.model.autopilot import Autopilot
 from callboard.model.check import Check
+from callboard.model.coordinate import Coordinate
+from callboard.model.event import Event
 from callboard.model.instance import Node, Placed
 from callboard.model.rows import ORIGIN, ZERO, Position, Revision
 from callboard.model.topics import Topic
@@ -25,17 +29,22 @@ _HOLDERS: Final[Mapping[str, str]] = {}
 
 @dataclass(slots=True)
 class Space:
-    """One namespace: its instances by node and by service, and which instance holds a check id (empty: the node)."""
+    """One namespace: its instances by node, by service, and by the service they speak for in the mesh; and which instance holds a check id
+    (empty: the node)."""
 
     by_node: dict[str, dict[str, Placed]] = field(default_factory=dict)
     by_service: dict[str, dict[Place, Placed]] = field(default_factory=dict)
+    by_connect: dict[str, dict[Place, Placed]] = field(default_factory=dict)
     holders: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
 class View:
     """Read by every door, written only by `core.catalog.fold`."""
 
-    __slots__ = ("epoch", "floors", "global_floor", "node_checks", "nodes", "position", "shared", "spaces", "tables", "term")
+    __slots__ = (
+        "aliases", "autopilot", "coordinates", "epoch", "events", "floors", "global_floor", "node_checks", "nodes", "position", "shared",
+        "spaces", "tables", "term",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.position: Position = ORIGIN
@@ -43,11 +52,19 @@ class View:
         self.node_checks: dict[str, dict[str, Check]] = {}
         """Checks of nodes, all in the public namespace: node, check id, check."""
         self.spaces: dict[str, Space] = {}
+        self.aliases = Aliases()
+        """Checks that are aliases, by what they look at."""
         self.floors: dict[str, Revision] = {}
         """By topic: rows have left it up to this revision."""
         self.global_floor = ZERO
         self.tables: dict[Topic, Revision] = {}
         """Highest row revision of each list topic, floors not included."""
+        self.events: dict[int, Event] = {}
+        """By their place in the ring."""
+        self.coordinates: dict[str, Coordinate] = {}
+        """By node."""
+        self.autopilot: Autopilot | None = None
+        """None until somebody has set it."""
         self.epoch = codec.Epoch("")
         self.term = codec.Term("", 0)
         self.shared = codec.Shared()
@@ -76,6 +93,11 @@ class View:
         """The instances of a service, whatever the case of its name."""
         space = self.spaces.get(namespace)
         return space.by_service.get(service.lower(), _NOBODY) if space is not None else _NOBODY
+
+    def of_connect(self, namespace: str, service: str) -> Mapping[Place, Placed]:
+        """The instances that speak for a service in the mesh, whatever the case of its name."""
+        space = self.spaces.get(namespace)
+        return space.by_connect.get(service.lower(), _NOBODY) if space is not None else _NOBODY
 
     def checks_of_node(self, node: str) -> Mapping[str, Check]:
         """The checks of the node itself, by id."""

@@ -1,24 +1,33 @@
 """Services of "the agent", which here is the whole cluster: a call belongs to the caller's own node, and ids are looked up there first."""
 
 from functools import partial
+from typing import Final
 
 from callboard.core.callers import probe_address
 from callboard.core.catalog.commands import DeregisterInstance, Register, SetMaintenance, Target
 from callboard.core.catalog.indexes import node_index, table_index
 from callboard.core.catalog.queries import instances_on
-from callboard.frontend.consul.blocking import check_agent, flag, wait_of
+from callboard.frontend.consul.blocking import check_agent, wait_of
 from callboard.frontend.consul.door import Caller, Door
 from callboard.frontend.consul.errors import POLICY, ConsulError, bad_request, refusal_answer, text_answer
+from callboard.frontend.consul.filtering import filter_text, keeper_of
 from callboard.frontend.consul.finding import find_instance
-from callboard.frontend.consul.translate import Connect, agent_checks, agent_instance
+from callboard.frontend.consul.translate import Connect, agent_checks
+from callboard.frontend.consul.translate_checks import refuse_scripts
+from callboard.frontend.consul.translate_filter import AGENT_SERVICES
+from callboard.frontend.consul.translate_services import agent_instance, agent_sidecar
 from callboard.model.names import PUBLIC
 from callboard.model.rows import Refusal
 from callboard.model.topics import node_topic, services_topic
 from callboard.net.http.message import JSON, Answer, Content, Read, Reply, Request, Route
+from callboard.registry.findable import warn_of_name
 from callboard.wire.consul_body import SERVICE
 from callboard.wire.consul_go import parse_bool, quote
 from callboard.wire.consul_json import AgentService, encode
 from callboard.wire.url import Query
+
+_YES: Final = frozenset({"", "true"})
+"""What turns `replace-existing-checks` on; anything else, also `1`, Consul takes for no."""
 
 
 def connect_of(caller: Caller) -> Connect:
@@ -60,14 +69,15 @@ class AgentServices:
         """The services on the caller's node, by id, without the server's own."""
         door, query = self._door, request.query
         check_agent(query)
-        node, pretty = door.caller(request).key, "pretty" in query
+        node, pretty, keep = door.caller(request).key, "pretty" in query, keeper_of(door, query, AGENT_SERVICES)
 
         def render() -> Content:
-            scene, there = door.scene, instances_on(door.view, PUBLIC, node)
-            services = {p.instance.id: scene.agent_service(p.instance) for p in there if not door.is_own_service(node, p.instance.id)}
+            there = (placed.instance for placed in instances_on(door.view, PUBLIC, node))
+            shown = (door.scene.agent_service(instance) for instance in there if not door.is_own_service(node, instance.id))
+            services = {service.id: service for service in shown if keep(service)}
             return Content(Answer(200, encode(services, pretty=pretty), JSON, POLICY), node_index(door.view, node))
 
-        return Read(f"{request.path}\n{pretty:d}\n{node}", (node_topic(node),), render)
+        return Read(f"{request.path}\n{pretty:d}\n{node}\n{filter_text(query)}", (node_topic(node),), render)
 
     def service(self, request: Request) -> Reply:
         """One service. With the hash a caller has seen, the answer waits until it is another one."""
@@ -110,11 +120,16 @@ class AgentServices:
         caller = door.caller(request)
         body = SERVICE.decode(request.body)
         instance = agent_instance(body)
-        checks = agent_checks(body, instance.id, connect_of(caller))
+        connect = connect_of(caller)
+        checks = agent_checks(body, instance.id, connect)
+        sidecar = agent_sidecar(body, instance, connect)
+        refuse_scripts(sidecar.checks if sidecar is not None else (), allowed=door.registry.settings.script_checks)
+        refuse_scripts((attached.check for attached in checks), allowed=door.registry.settings.script_checks)
         door.refuse_own(caller.key, instance.id, *(attached.check.id for attached in checks))
+        warn_of_name(door.registry.view, instance.namespace, instance.service)
         command = Register(
             nonce=door.registry.entropy.nonce(), node=caller.node, instance=instance, checks=checks,
-            replace_checks=flag(query, "replace-existing-checks"),
+            replace_checks=query.get("replace-existing-checks") in _YES, sidecar=sidecar,
         )  # fmt: skip
         return door.submit(command)
 

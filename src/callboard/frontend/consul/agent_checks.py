@@ -9,9 +9,12 @@ from callboard.frontend.consul.agent import connect_of
 from callboard.frontend.consul.blocking import check_agent
 from callboard.frontend.consul.door import DONE, Caller, Door, Told
 from callboard.frontend.consul.errors import POLICY, bad_request, refusal_answer, text_answer
+from callboard.frontend.consul.filtering import filter_text, keeper_of
 from callboard.frontend.consul.finding import check_holder
 from callboard.frontend.consul.translate import STATUSES, agent_check
 from callboard.frontend.consul.translate_answers import check_of
+from callboard.frontend.consul.translate_checks import refuse_scripts
+from callboard.frontend.consul.translate_filter import CHECKS
 from callboard.model.check import Status, clip_output
 from callboard.model.names import PUBLIC
 from callboard.model.rows import Refusal
@@ -47,12 +50,13 @@ class AgentChecks:
         """The checks on the caller's node, by id, without the server's own."""
         door, query = self._door, request.query
         check_agent(query)
-        node, pretty = door.caller(request).key, "pretty" in query
+        node, pretty, keep = door.caller(request).key, "pretty" in query, keeper_of(door, query, CHECKS)
 
         def render() -> Content:
-            return Content(Answer(200, encode(self._checks_on(node), pretty=pretty), JSON, POLICY), node_index(door.view, node))
+            checks = {name: check for name, check in self._checks_on(node).items() if keep(check)}
+            return Content(Answer(200, encode(checks, pretty=pretty), JSON, POLICY), node_index(door.view, node))
 
-        return Read(f"{request.path}\n{pretty:d}\n{node}", (node_topic(node),), render)
+        return Read(f"{request.path}\n{pretty:d}\n{node}\n{filter_text(query)}", (node_topic(node),), render)
 
     def _checks_on(self, node: str) -> dict[str, Check]:
         view = self._door.view
@@ -75,6 +79,7 @@ class AgentChecks:
         caller = door.caller(request)
         body = CHECK.decode(request.body)
         spec = agent_check(body, connect_of(caller))
+        refuse_scripts((spec,), allowed=door.registry.settings.script_checks)
         target = door.instance_target(caller, body.service_id) if body.service_id else None
         if body.service_id and target is None:
             return _no_service(Refusal("unknown_instance", body.service_id))

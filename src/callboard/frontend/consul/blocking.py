@@ -23,21 +23,20 @@ from callboard.wire.consul_json import encode
 from callboard.wire.url import Query
 
 INDEX: Final = b"X-Consul-Index"
+ABSENT: Final = object()
+"""What a read finds that does not exist: 404, with the header fields of a read."""
 _INDEX_LIMIT: Final = 2**64
-_NOT_BUILT: Final = {
-    "filter": "filter expressions are not built yet; use ?tag=, ?node-meta= or ?passing, or select at the client",
-    "sg": "sameness groups are not built yet; leave out ?sg=",
-    "sameness-group": "sameness groups are not built yet; leave out ?sameness-group=",
-}
-_SELDOM: Final = frozenset({*PARAMETERS, *_NOT_BUILT})
-
+_GROUPS: Final = ("sg", "sameness-group")
+_SELDOM: Final = frozenset({*PARAMETERS, *_GROUPS})
 
 _HEADERS: Final = {
     name: (*POLICY, (b"X-Consul-Effective-Consistency", name.encode()), (b"X-Consul-Query-Backend", b"blocking-query"))
     for name in ("leader", "stale", "consistent")
 }
 _IN_TOUCH: Final = ((b"X-Consul-KnownLeader", b"true"), (b"X-Consul-LastContact", b"0"))
-_IN_TOUCH_CACHED: Final = (*_IN_TOUCH, (b"X-Cache", b"HIT"), (b"Age", b"0"))
+CACHED: Final = ((b"X-Cache", b"HIT"), (b"Age", b"0"))
+"""What `?cached` adds to an answer that is new: every one is from memory."""
+_IN_TOUCH_CACHED: Final = (*_IN_TOUCH, *CACHED)
 _STANDING_MS: Final = 1_000
 """For so long an answer that is kept says the same about its age, which is therefore taken as what it will be then."""
 
@@ -56,6 +55,11 @@ def _standing(registry: Registry, *, cached: bool) -> Fields:
     age_ms = contact.age_ms + _STANDING_MS
     known = ((b"X-Consul-KnownLeader", b"true" if contact.known else b"false"), (b"X-Consul-LastContact", b"%d" % age_ms))
     return (*known, (b"X-Cache", b"HIT"), (b"Age", b"%d" % (age_ms // 1_000))) if cached else known
+
+
+def fields_now(options: "Options", index: Revision) -> Fields:
+    """The header fields of an answer that is made now, and not kept."""
+    return (*options.headers, (INDEX, b"%d" % index), *_standing(options.registry, cached=options.cached))
 
 
 class Options(NamedTuple):
@@ -87,7 +91,7 @@ class Options(NamedTuple):
 
 
 def check_common(query: Query, datacenter: str) -> None:
-    """Raise `ConsulError` for another data centre, a namespace, and what is not built and would change the answer."""
+    """Raise `ConsulError` for another data centre, a namespace, and a sameness group, which are not here."""
     wanted = query.get("datacenter") or query.get("dc")
     if wanted and wanted != datacenter:
         raise ConsulError(500, "No path to datacenter")
@@ -100,9 +104,8 @@ def check_agent(query: Query) -> None:
     if names.isdisjoint(_SELDOM):
         return
     check_parameters(query)
-    for name in names & _NOT_BUILT.keys():
-        if query.get(name):
-            raise bad_request(_NOT_BUILT[name])
+    if any(query.get(name) for name in _GROUPS):
+        raise ConsulError(500, "sameness groups are not supported in consul CE")
 
 
 def options_of(door: Door, query: Query) -> Options:
@@ -187,7 +190,10 @@ def reading(
         fresh = options.consistency == "consistent"
 
     def render() -> Content:
-        return Content(Answer(200, encode(build(), pretty=options.pretty), JSON, options.headers), index())
+        built = build()
+        if built is ABSENT:
+            return Content(Answer(404, b"", JSON, options.headers), index())
+        return Content(Answer(200, encode(built, pretty=options.pretty), JSON, options.headers), index())
 
     read = Read(
         f"{request.path}\n{options.shape}\n{shape}", topics, render, INDEX, options.after, options.wait,

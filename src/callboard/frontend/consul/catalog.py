@@ -5,13 +5,18 @@ from collections.abc import Callable
 from callboard.core.catalog import queries
 from callboard.core.catalog.commands import Command, DeregisterCheck, DeregisterInstance, DeregisterNode, Register, Target
 from callboard.core.catalog.indexes import node_index, service_index, table_index
-from callboard.core.catalog.view import View
-from callboard.frontend.consul.blocking import check_common, meta_of, options_of, reading
+from callboard.core.catalog.queries import Found
+from callboard.frontend.consul import translate_filter as roots
+from callboard.frontend.consul.blocking import CACHED, check_common, meta_of, options_of, reading
 from callboard.frontend.consul.door import TRUE, Door
 from callboard.frontend.consul.enterprise import check_headers
 from callboard.frontend.consul.errors import POLICY, ConsulError, bad_request, refusal_answer, text_answer
-from callboard.frontend.consul.translate import catalog_checks, catalog_instance, catalog_node, refuse_namespace, refuse_peer
+from callboard.frontend.consul.filtering import filter_of, filter_text, keeper_of
+from callboard.frontend.consul.finding import find_node, may_be_node_id
+from callboard.frontend.consul.nearness import near_of
+from callboard.frontend.consul.translate import catalog_checks, catalog_node, refuse_namespace, refuse_peer
 from callboard.frontend.consul.translate_answers import keeps_meta, keeps_tags, service
+from callboard.frontend.consul.translate_services import catalog_instance
 from callboard.model.names import PUBLIC
 from callboard.model.rows import Refusal, Revision
 from callboard.model.topics import NODES, node_topic, service_topic, services_topic
@@ -46,70 +51,84 @@ class Catalog:
     def datacenters(self, request: Request) -> Reply:
         """This one."""
         options = options_of(self._door, request.query)
-        return Answer(200, json.encode([self._door.registry.settings.datacenter], pretty=options.pretty), JSON, POLICY)
+        headers = (*POLICY, *CACHED) if options.cached else POLICY
+        return Answer(200, json.encode([self._door.registry.settings.datacenter], pretty=options.pretty), JSON, headers)
 
     def nodes(self, request: Request) -> Reply:
         """Every node, by name."""
-        door, options, meta = self._door, options_of(self._door, request.query), meta_of(request.query)
-        keep = keeps_meta(meta)
+        door, query = self._door, request.query
+        options, meta, near = options_of(door, query), meta_of(query), near_of(door, request)
+        keep, keep_shown = keeps_meta(meta), keeper_of(door, query, roots.NODES)
 
         def build() -> list[json.Node]:
             nodes = door.view.nodes
-            return [door.scene.node(nodes[name]) for name in sorted(nodes) if keep(nodes[name])]
+            shown = [door.scene.node(nodes[name]) for name in sorted(nodes) if keep(nodes[name])]
+            return near.ordered([node for node in shown if keep_shown(node)], lambda node: node.node.lower())
 
-        return reading(request, options, (NODES,), lambda: table_index(door.view, NODES), build, repr(meta))
+        shape = repr((meta, near.source, filter_text(query)))
+        return reading(request, options, (NODES, *near.topics), lambda: table_index(door.view, NODES), build, shape)
 
     def services(self, request: Request) -> Reply:
         """Names of services, each with the tags of all its instances."""
-        door, options, meta = self._door, options_of(self._door, request.query), meta_of(request.query)
-        topics = (services_topic(PUBLIC), NODES) if meta else (services_topic(PUBLIC),)
+        door, query = self._door, request.query
+        options, meta = options_of(door, query), meta_of(query)
+        keep_shown, keep_node = filter_of(door, query, roots.SERVICE_NODES), keeps_meta(meta)
+        some = bool(meta) or keep_shown is not None
+        topics = (services_topic(PUBLIC), NODES) if some else (services_topic(PUBLIC),)
+
+        def keep(found: Found) -> bool:
+            return keep_node(found.node) and (keep_shown is None or keep_shown(door.scene.service_node(found)))
 
         def build() -> dict[str, list[str]]:
-            return _services_on(door.view, meta) if meta else queries.services(door.view, PUBLIC)
+            return _services_of(door, keep) if some else queries.services(door.view, PUBLIC)
 
-        return reading(request, options, topics, lambda: max(table_index(door.view, topic) for topic in topics), build, repr(meta))
+        shape = repr((meta, filter_text(query)))
+        return reading(request, options, topics, lambda: max(table_index(door.view, topic) for topic in topics), build, shape)
 
     def service(self, request: Request) -> Reply:
         """The instances of a service, each with its node."""
         door, query, name = self._door, request.query, request.rest
         if not name:
             raise bad_request("Missing service name")
-        options, meta, tags = options_of(door, query), meta_of(query), query.all("tag")
+        options, meta, tags, near = options_of(door, query), meta_of(query), query.all("tag"), near_of(door, request)
         keep_node, keep, imported = keeps_meta(meta), keeps_tags(tags), bool(query.get("peer"))
+        keep_shown = keeper_of(door, query, roots.SERVICE_NODES)
 
         def build() -> list[json.ServiceNode]:
             if imported:
                 return []  # there are no peers, so nothing comes from one
-            return [
-                door.scene.service_node(found)
-                for found in queries.instances_of(door.view, PUBLIC, name)
-                if keep(found.instance) and keep_node(found.node)
-            ]
+            found = [one for one in queries.instances_of(door.view, PUBLIC, name) if keep(one.instance) and keep_node(one.node)]
+            shown = [door.scene.service_node(one) for one in near.ordered(found, lambda one: one.instance.node)]
+            return [one for one in shown if keep_shown(one)]
 
         def index() -> Revision:
             return service_index(door.view, PUBLIC, name)
 
-        return reading(request, options, (service_topic(PUBLIC, name),), index, build, repr((meta, tags, imported)))
+        shape = repr((meta, tags, imported, near.source, filter_text(query)))
+        return reading(request, options, (service_topic(PUBLIC, name), *near.topics), index, build, shape)
 
     def node(self, request: Request) -> Reply:
         """A node and its services by id; null when there is no such node."""
+        door, keep = self._door, keeper_of(self._door, request.query, roots.SERVICES)
 
         def build(name: str) -> json.NodeServices | None:
-            scene, node = self._door.scene, self._door.view.nodes.get(name)
-            services = {placed.instance.id: service(placed.instance) for placed in queries.instances_on(self._door.view, PUBLIC, name)}
-            return json.NodeServices(scene.node(node), services) if node is not None else None
+            node = door.view.nodes.get(name)
+            services = (service(placed.instance) for placed in queries.instances_on(door.view, PUBLIC, name))
+            kept = {shown.id: shown for shown in services if keep(shown)}
+            return json.NodeServices(door.scene.node(node), kept) if node is not None else None
 
         return self._node_reading(request, build)
 
     def node_services(self, request: Request) -> Reply:
         """A node and its services in order; both null when there is no such node."""
+        door, keep = self._door, keeper_of(self._door, request.query, roots.SERVICES)
 
         def build(name: str) -> json.NodeServiceList:
-            scene, node = self._door.scene, self._door.view.nodes.get(name)
+            node = door.view.nodes.get(name)
             if node is None:
                 return json.NodeServiceList(None, None)
-            services = [service(placed.instance) for placed in queries.instances_on(self._door.view, PUBLIC, name)]
-            return json.NodeServiceList(scene.node(node), services)
+            services = (service(placed.instance) for placed in queries.instances_on(door.view, PUBLIC, name))
+            return json.NodeServiceList(door.scene.node(node), [shown for shown in services if keep(shown)])
 
         return self._node_reading(request, build)
 
@@ -117,8 +136,16 @@ class Catalog:
         door, name = self._door, request.rest.lower()
         if not name:
             raise bad_request("Missing node name")
-        options = options_of(door, request.query)
-        return reading(request, options, (node_topic(name),), lambda: node_index(door.view, name), lambda: build(name))
+        options, text = options_of(door, request.query), filter_text(request.query)
+        if name in door.view.nodes or not may_be_node_id(name):
+            return reading(request, options, (node_topic(name),), lambda: node_index(door.view, name), lambda: build(name), text)
+        # Which node it is may become another one, so what is on any of them may change the answer.
+        topics = (NODES, services_topic(PUBLIC))
+
+        def index() -> Revision:
+            return max(table_index(door.view, topic) for topic in topics)
+
+        return reading(request, options, topics, index, lambda: build(find_node(door.view, door.scene, name)), f"by id {text}")
 
     # -- writes
 
@@ -133,12 +160,12 @@ class Catalog:
         key = body.node.lower()
         known = door.view.nodes.get(key)
         node = catalog_node(body, known.address if known is not None else "")
-        instance = catalog_instance(body.service) if body.service is not None else None
+        instance = catalog_instance(body.service, body.node) if body.service is not None else None
         checks = catalog_checks(body, lambda check: door.view.check(PUBLIC, key, check))
         door.refuse_own(key, instance.id if instance is not None else "", *(attached.check.id for attached in checks))
         command = Register(
             nonce=door.registry.entropy.nonce(), node=node, instance=instance, checks=checks, set_status=True,
-            update_node=not body.skip_node_update,
+            update_node=not body.skip_node_update, of_catalog=True,
         )  # fmt: skip
         return door.submit(command, TRUE, _register_refused)
 
@@ -167,11 +194,10 @@ class Catalog:
             raise ConsulError(500, "No path to datacenter")
 
 
-def _services_on(view: View, meta: list[tuple[str, str]]) -> dict[str, list[str]]:
-    keep = keeps_meta(meta)
+def _services_of(door: Door, keep: Callable[[Found], bool]) -> dict[str, list[str]]:
     tags: dict[str, set[str]] = {}
-    for placed in queries.placed_in(view, PUBLIC):
-        if keep(view.nodes[placed.instance.node]):
+    for placed in queries.placed_in(door.view, PUBLIC):
+        if keep(Found(door.view.nodes[placed.instance.node], placed.instance, ())):
             tags.setdefault(placed.instance.service, set()).update(placed.instance.tags)
     return {name: sorted(tags[name]) for name in sorted(tags)}
 

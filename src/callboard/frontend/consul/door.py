@@ -9,8 +9,10 @@ from typing import Final, NamedTuple
 from callboard.core.callers import HEADER, PARAMETER, caller_node
 from callboard.core.catalog.commands import Command, Target
 from callboard.core.catalog.view import View
+from callboard.frontend.base import Operations
 from callboard.frontend.consul.enterprise import check_headers
 from callboard.frontend.consul.errors import POLICY, bad_request, refusal_answer
+from callboard.frontend.consul.filters import Filters
 from callboard.frontend.consul.settings import ConsulSettings, ConsulStats
 from callboard.frontend.consul.translate_answers import Scene
 from callboard.model.instance import NodeSpec
@@ -36,6 +38,20 @@ class Caller(NamedTuple):
     """Name of the node in lower case."""
     peer: str
     local: str
+
+
+class Answering:
+    """The same, where the answer tells something of the outcome."""
+
+    __slots__ = ("_answer", "_submission")
+
+    def __init__(self, submission: Submission, answer: Callable[[Outcome], Answer]) -> None:
+        self._submission = submission
+        self._answer = answer
+
+    def then(self, callback: Callable[[Answer], None]) -> None:
+        """Call back once with the answer."""
+        self._submission.then(lambda outcome: callback(self._answer(outcome)))
 
 
 class Told:
@@ -64,15 +80,22 @@ class Door:
         self.registry = registry
         self.settings = settings
         self.stats = ConsulStats()
+        self.operations: Operations | None = None
+        """What may be asked of the server as a whole; None where there is no server around this frontend."""
         self.home = registry.home.node.lower()
         """The server's own node, in lower case."""
         self.scene = Scene(registry.settings.datacenter, self.home, settings.nodes_max_count)
+        self.filters = Filters(settings.filters_max_count)
         self._callers: dict[tuple[str, str, str], Caller] = {}
 
     @property
     def view(self) -> View:
         """The view as it is now; ask again after every wait."""
         return self.registry.view
+
+    def operate(self, operations: Operations) -> None:
+        """The server says what may be asked of it."""
+        self.operations = operations
 
     def caller(self, request: Request) -> Caller:
         """The node a call of the agent belongs to. Raises `InvalidError`, or `ConsulError` for a namespace."""

@@ -1,6 +1,8 @@
 """What goes wrong, as Consul's clients know it: plain text with Consul's own words, for they compare status and text."""
 
+from html import escape
 from typing import Final
+from urllib.parse import urlencode
 
 from callboard.model.errors import CallboardError, InvalidError, StoreError
 from callboard.model.rows import Refusal, RefusalReason
@@ -10,6 +12,7 @@ from callboard.wire.consul_go import quote
 POLICY: Final = ((b"X-Consul-Default-ACL-Policy", b"allow"),)
 """On every answer."""
 _AGAIN: Final = (*POLICY, (b"Retry-After", b"1"))
+_HTML: Final = b"text/html; charset=utf-8"
 _UNKNOWN_PATH: Final = "Invalid URL path: not a recognized HTTP API endpoint\n"
 _STATUSES: Final[dict[RefusalReason, int]] = {
     "unknown_instance": 404, "unknown_check": 404, "unknown_node": 404, "not_ttl": 500, "ambiguous": 409, "superseded": 409,
@@ -65,8 +68,21 @@ def _refusal_text(refusal: Refusal) -> str:
 class ConsulErrors:
     """How this door tells what HTTP or a handler finds wrong."""
 
+    def __init__(self, paths: frozenset[str] = frozenset()) -> None:
+        """`paths` of the routes there are."""
+        self._paths = paths
+
     def unknown_path(self, request: Request) -> Answer:
-        return text_answer(404, _UNKNOWN_PATH)
+        """404; or the way to the path that was meant, when only its last slash is missing."""
+        path = f"{request.path}/"
+        if path not in self._paths:
+            return text_answer(404, _UNKNOWN_PATH)
+        try:
+            query = f"?{urlencode(request.query.pairs)}" if request.query.pairs else ""
+        except InvalidError as error:
+            return text_answer(400, str(error))
+        body = f'<a href="{escape(path + query)}">Temporary Redirect</a>.\n\n'
+        return Answer(307, body.encode(), _HTML, (*POLICY, (b"Location", f"{path}{query}".encode())))
 
     def wrong_method(self, request: Request, allowed: tuple[str, ...]) -> Answer:
         methods = b",".join(method.encode() for method in ("OPTIONS", *(method for method in allowed if method != "OPTIONS")))

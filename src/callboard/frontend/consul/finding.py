@@ -1,14 +1,21 @@
-"""Where an id is, for reads: on the caller's node first, then on the only node that has it. The same rule as for writes."""
+"""Where an id is, for reads: on the caller's node first, then on the only node that has it, the same rule as for writes.
 
+And which node a text means that is no name: the one whose ID begins so.
+"""
+
+import re
 from collections.abc import Collection
+from typing import Final
 
 from callboard.core.catalog.queries import Found, find
 from callboard.core.catalog.view import View
 from callboard.frontend.consul.errors import ConsulError
+from callboard.frontend.consul.translate_answers import Scene
 from callboard.model.names import PUBLIC
 from callboard.wire.consul_go import quote
 
 _NODES_NAMED = 5
+_ID_BEGIN: Final = re.compile(r"[0-9a-f]{2}[0-9a-f-]{0,34}")
 
 
 def find_instance(view: View, node: str, instance: str) -> Found | None:
@@ -21,6 +28,19 @@ def find_instance(view: View, node: str, instance: str) -> Found | None:
     _refuse_several(f"service id {quote(instance)}", nodes)
     placed = view.placed(PUBLIC, nodes[0], instance) if nodes else None
     return find(view, placed) if placed is not None else None
+
+
+def may_be_node_id(text: str) -> bool:
+    """Whether a text in lower case could be the beginning of a node's ID."""
+    return _ID_BEGIN.fullmatch(text) is not None
+
+
+def find_node(view: View, scene: Scene, text: str) -> str:
+    """The name, in lower case, of the node with this name, else of the only one whose ID begins so; else the text itself."""
+    if text in view.nodes:
+        return text
+    found = [name for name, node in view.nodes.items() if scene.node(node).id.lower().startswith(text)]
+    return found[0] if len(found) == 1 else text
 
 
 def check_holder(view: View, check: str) -> str | None:

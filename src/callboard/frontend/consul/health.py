@@ -2,9 +2,12 @@
 
 from callboard.core.catalog import queries
 from callboard.core.catalog.indexes import node_index, service_index, table_index
+from callboard.frontend.consul import translate_filter as roots
 from callboard.frontend.consul.blocking import flag, meta_of, options_of, reading
 from callboard.frontend.consul.door import Door
 from callboard.frontend.consul.errors import bad_request
+from callboard.frontend.consul.filtering import filter_of, filter_text, health_entries, keeper_of
+from callboard.frontend.consul.nearness import near_of
 from callboard.frontend.consul.translate_answers import check_of, instance_checks, is_passing, keeps_meta, keeps_tags
 from callboard.model.names import PUBLIC
 from callboard.model.rows import Revision
@@ -36,29 +39,32 @@ class Health:
         if not name:
             raise bad_request("Missing service name")
         options, passing, meta, tags = options_of(door, query), flag(query, "passing"), meta_of(query), query.all("tag")
+        near, keep_shown = near_of(door, request), filter_of(door, query, roots.INSTANCES)
         keep_node, keep, imported = keeps_meta(meta), keeps_tags(tags), bool(query.get("peer"))
 
         def build() -> list[json.ServiceHealth]:
             if imported:
                 return []  # there are no peers, so nothing comes from one
-            return [
-                door.scene.health(found)
-                for found in queries.instances_of(door.view, PUBLIC, name)
-                if keep(found.instance) and keep_node(found.node) and (not passing or is_passing(found))
+            found = [
+                one
+                for one in queries.instances_of(door.view, PUBLIC, name)
+                if keep(one.instance) and keep_node(one.node) and (not passing or is_passing(one))
             ]
+            return health_entries(door.scene, near.ordered(found, lambda one: one.instance.node), keep_shown)
 
         def index() -> Revision:
             return service_index(door.view, PUBLIC, name)
 
-        return reading(request, options, (service_topic(PUBLIC, name),), index, build, repr((passing, meta, tags, imported)))
+        shape = repr((passing, meta, tags, imported, near.source, filter_text(query)))
+        return reading(request, options, (service_topic(PUBLIC, name), *near.topics), index, build, shape)
 
     def checks(self, request: Request) -> Reply:
         """The checks of a service's instances, without those of their nodes."""
         door, name = self._door, request.rest
         if not name:
             raise bad_request("Missing service name")
-        options, meta = options_of(door, request.query), meta_of(request.query)
-        keep_node = keeps_meta(meta)
+        options, meta, near = options_of(door, request.query), meta_of(request.query), near_of(door, request)
+        keep_node, keep_shown = keeps_meta(meta), keeper_of(door, request.query, roots.CHECKS)
 
         def build() -> list[json.Check]:
             members = door.view.of_service(PUBLIC, name)
@@ -66,42 +72,49 @@ class Health:
             for place in sorted(members):
                 placed, node = members[place], door.view.nodes[place[0]]
                 if keep_node(node):
-                    out += instance_checks(placed.instance, placed.checks, node.name)
-            return out
+                    out += filter(keep_shown, instance_checks(placed.instance, placed.checks, node.name))
+            return near.ordered(out, lambda check: check.node.lower())
 
         def index() -> Revision:
             return service_index(door.view, PUBLIC, name)
 
-        return reading(request, options, (service_topic(PUBLIC, name),), index, build, repr(meta))
+        shape = repr((meta, near.source, filter_text(request.query)))
+        return reading(request, options, (service_topic(PUBLIC, name), *near.topics), index, build, shape)
 
     def node(self, request: Request) -> Reply:
         """The checks of a node and of everything on it."""
         door, name = self._door, request.rest.lower()
         if not name:
             raise bad_request("Missing node name")
-        options = options_of(door, request.query)
+        options, keep = options_of(door, request.query), keeper_of(door, request.query, roots.CHECKS)
 
         def build() -> list[json.Check]:
-            return self._checks_on(name) if name in door.view.nodes else []
+            return [check for check in self._checks_on(name) if keep(check)] if name in door.view.nodes else []
 
-        return reading(request, options, (node_topic(name),), lambda: node_index(door.view, name), build)
+        shape = filter_text(request.query)
+        return reading(request, options, (node_topic(name),), lambda: node_index(door.view, name), build, shape)
 
     def state(self, request: Request) -> Reply:
         """Every check, or every one in a state."""
         door, state = self._door, request.rest
         if not state:
             raise bad_request("Missing check state")
-        options, meta = options_of(door, request.query), meta_of(request.query)
-        keep_node = keeps_meta(meta)
+        options, meta, near = options_of(door, request.query), meta_of(request.query), near_of(door, request)
+        keep_node, keep_shown = keeps_meta(meta), keeper_of(door, request.query, roots.CHECKS)
         # Checks show name and tags of their service and hide it while it drains, so a change of a service may change the answer.
         topics = (checks_topic(PUBLIC), services_topic(PUBLIC), *((NODES,) if meta else ()))
 
         def build() -> list[json.Check]:
             nodes = door.view.nodes
             checks = (check for name in sorted(nodes) if keep_node(nodes[name]) for check in self._checks_on(name))
-            return [check for check in checks if state in {ANY, check.status}]
+            kept = [check for check in checks if state in {ANY, check.status} and keep_shown(check)]
+            return near.ordered(kept, lambda check: check.node.lower())
 
-        return reading(request, options, topics, lambda: max(table_index(door.view, topic) for topic in topics), build, repr(meta))
+        def index() -> Revision:
+            return max(table_index(door.view, topic) for topic in topics)
+
+        shape = repr((meta, near.source, filter_text(request.query)))
+        return reading(request, options, (*topics, *near.topics), index, build, shape)
 
     def _checks_on(self, name: str) -> list[json.Check]:
         view = self._door.view

@@ -1,9 +1,9 @@
 """Who leads: the first question of nearly every client, and of every script that waits for a server to come up."""
 
-from callboard.frontend.consul.agent_self import leader_address, server_address
 from callboard.frontend.consul.blocking import check_common
 from callboard.frontend.consul.door import Door
 from callboard.frontend.consul.errors import POLICY
+from callboard.frontend.consul.servers import leader_address, servers
 from callboard.net.http.message import JSON, Answer, Reply, Request, Route
 from callboard.wire.consul_json import encode
 
@@ -25,7 +25,7 @@ class Status:
     def peers(self, request: Request) -> Reply:
         """The addresses of the servers that are present, by their names."""
         registry = self._door.registry
-        return self._answer(request, [server_address(self._door, card) for card in registry.members] if registry.ready else [])
+        return self._answer(request, [server.address for server in servers(self._door)] if registry.ready else [])
 
     def _answer(self, request: Request, value: object) -> Answer:
         check_common(request.query, self._door.registry.settings.datacenter)

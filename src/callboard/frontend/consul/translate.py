@@ -1,4 +1,4 @@
-"""From Consul's words to ours: definitions of services and checks, and catalog registrations, into what commands are made of. Pure.
+"""From Consul's words to ours: checks, nodes, and what both doors refuse; services are in `translate_services`. Pure.
 
 What is wrong is told as `InvalidError` with the text Consul has for it; where Consul has none, the text says what to do instead.
 """
@@ -8,26 +8,16 @@ from typing import Final
 
 from callboard.core.catalog.commands import Attached
 from callboard.core.catalog.planning import NODE_MAINTENANCE, SERVICE_MAINTENANCE
-from callboard.frontend.consul.translate_checks import check_definition
+from callboard.frontend.consul.translate_checks import as_written, check_definition
 from callboard.model.check import Check, CheckSpec, Definition, MaintenanceCheck, ManualCheck, Status
 from callboard.model.errors import InvalidError
-from callboard.model.instance import DEFAULT_WEIGHTS, WEIGHT_MAX, InstanceSpec, NodeSpec, TaggedAddress, Weights
-from callboard.wire.consul_body import (
-    AddressBody,
-    CatalogCheckBody,
-    CatalogServiceBody,
-    CheckBody,
-    RegisterBody,
-    ServiceBody,
-    WeightsBody,
-    is_empty,
-)
+from callboard.model.instance import NodeSpec
+from callboard.wire.consul_body import CatalogCheckBody, CheckBody, RegisterBody, SidecarBody
+from callboard.wire.consul_definition import definition_text, type_of
 
 RESERVED: Final = "_callboard_"
 """Prefix of the ids of checks that exist only in answers."""
 STATUSES: Final = {"passing": Status.PASSING, "warning": Status.WARNING, "critical": Status.CRITICAL}
-_ANY_ADDRESS: Final = frozenset({"0.0.0.0", "::", "[::]"})  # noqa: S104  # named in order to be refused
-_META_RESERVED: Final = "consul-"
 _UUID_PARTS: Final = [8, 4, 4, 4, 12]
 _HEX: Final = frozenset("0123456789abcdefABCDEF")
 _NO_CHECK: Final = CheckBody()
@@ -43,23 +33,7 @@ def invalid(text: str) -> InvalidError:
 # -- the agent's words
 
 
-def agent_instance(body: ServiceBody) -> InstanceSpec:
-    """A service of the agent. Raises `InvalidError`."""
-    if not body.name:
-        raise invalid("Missing service name")
-    if body.address in _ANY_ADDRESS:
-        raise invalid("Invalid service address")
-    for key in body.meta:
-        if key.startswith(_META_RESERVED):
-            raise invalid(f"Invalid Service Meta: key {key!r} begins with '{_META_RESERVED}', which is reserved for internal use")
-    _refuse_what_is_not_built(body)
-    return InstanceSpec(
-        service=body.name, id=body.id or body.name, address=body.address, port=body.port, tags=body.tags, meta=body.meta,
-        tagged=_tagged(body.tagged_addresses), weights=_weights(body.weights), enable_tag_override=body.enable_tag_override,
-    )  # fmt: skip
-
-
-def agent_checks(body: ServiceBody, instance: str, connect: Connect) -> tuple[Attached, ...]:
+def agent_checks(body: SidecarBody, instance: str, connect: Connect) -> tuple[Attached, ...]:
     """The checks in a service of the agent, with the ids and names Consul gives them. Raises `InvalidError`."""
     checks = list(body.checks)
     if body.check is not None and body.check != _NO_CHECK:
@@ -91,7 +65,7 @@ def _agent_spec(body: CheckBody, check_id: str, name: str, connect: Connect) -> 
         definition = check_definition(body, connect)
         return CheckSpec(id=check_id, name=name, notes=body.notes, definition=definition, status=STATUSES.get(body.status, Status.CRITICAL))
     except InvalidError as error:
-        raise invalid(f"Invalid check: {error}") from None
+        raise invalid(f"Invalid check: {as_written(error)}") from None
 
 
 # -- the catalog's words
@@ -109,19 +83,6 @@ def catalog_node(body: RegisterBody, known_address: str) -> NodeSpec:
     if not address:
         raise invalid(f"Must provide address: node {body.node!r} is not registered yet")
     return NodeSpec(name=body.node, address=address, id=body.id.lower(), meta=body.node_meta, tagged=body.tagged_addresses)
-
-
-def catalog_instance(body: CatalogServiceBody) -> InstanceSpec:
-    """A service of the catalog. Raises `InvalidError`."""
-    if not body.service:
-        raise invalid("Must provide service name (Service.Service)" + (" when service ID is provided" if body.id else ""))
-    if body.address in _ANY_ADDRESS:
-        raise invalid("Invalid service address")
-    _refuse_what_is_not_built(body)
-    return InstanceSpec(
-        service=body.service, id=body.id or body.service, address=body.address, port=body.port, tags=body.tags, meta=body.meta,
-        tagged=_tagged(body.tagged_addresses), weights=_weights(body.weights), enable_tag_override=body.enable_tag_override,
-    )  # fmt: skip
 
 
 def catalog_checks(body: RegisterBody, existing: Callable[[str], Check | None]) -> tuple[Attached, ...]:
@@ -144,7 +105,8 @@ def _catalog_spec(node: str, body: CatalogCheckBody, existing: Callable[[str], C
     if body.status not in {"", *STATUSES}:
         raise invalid(f"Invalid check status: '{body.status}'")
     there = existing(check_id)
-    definition = _catalog_definition(check_id, body) if there is None else there.definition
+    manual = there is None or isinstance(there.definition, ManualCheck)
+    definition = there.definition if there is not None and not manual else _catalog_definition(check_id, body)
     status = STATUSES.get(body.status, Status.CRITICAL)
     if isinstance(definition, MaintenanceCheck):
         status = Status.MAINTENANCE
@@ -154,44 +116,10 @@ def _catalog_spec(node: str, body: CatalogCheckBody, existing: Callable[[str], C
 def _catalog_definition(check_id: str, body: CatalogCheckBody) -> Definition:
     if check_id == NODE_MAINTENANCE or check_id.startswith(SERVICE_MAINTENANCE):
         return MaintenanceCheck()
-    return ManualCheck(kind=body.type)
+    return ManualCheck(kind=body.type or type_of(body.definition), shown=definition_text(body.definition))
 
 
 # -- what both have in common
-
-
-def _tagged(bodies: dict[str, AddressBody]) -> dict[str, TaggedAddress]:
-    return {label: TaggedAddress(body.address, body.port) for label, body in bodies.items()}
-
-
-def _weights(body: WeightsBody | None) -> Weights:
-    if body is None:
-        return DEFAULT_WEIGHTS
-    if body.passing < 1:
-        raise invalid("Invalid Weights: Passing must be greater than 0")
-    if body.warning < 0:
-        raise invalid("Invalid Weights: Warning must be greater or equal than 0")
-    if max(body.passing, body.warning) > WEIGHT_MAX:
-        raise invalid(f"Invalid Weights: DNS Weight must be between 0 and {WEIGHT_MAX}")
-    return Weights(body.passing, body.warning)
-
-
-def _refuse_what_is_not_built(body: ServiceBody | CatalogServiceBody) -> None:
-    refuse_namespace(body.namespace, body.partition)
-    if isinstance(body, CatalogServiceBody):
-        refuse_peer(body.peer_name)
-    unbuilt = {
-        "Kind": body.kind, "Ports": body.ports, "SocketPath": body.socket_path, "Locality": body.locality, "Proxy": body.proxy,
-        "Connect": _wishes(body.connect),
-    }  # fmt: skip
-    for name, value in unbuilt.items():
-        if not is_empty(value):
-            raise invalid(f"{name} is not built yet; leave it out")
-
-
-def _wishes(connect: object) -> object:
-    """What `Connect` asks for; an empty SidecarService asks for one with defaults."""
-    return [item for item in connect.values() if item is not None and item is not False] if isinstance(connect, dict) else connect
 
 
 def refuse_namespace(namespace: str, partition: str) -> None:

@@ -3,10 +3,8 @@
 A phase that takes no traffic (starting, draining) is a critical check of the instance in health answers; it exists nowhere else.
 """
 
-import re
 from collections.abc import Callable, Iterable, Sequence
 from hashlib import blake2b
-from ipaddress import ip_address
 from typing import Final, NamedTuple
 
 from msgspec import UNSET, Raw, UnsetType
@@ -14,15 +12,17 @@ from msgspec.structs import replace
 
 from callboard.core.catalog.queries import Found
 from callboard.frontend.consul.translate import RESERVED
-from callboard.model.check import Check, HttpCheck, MaintenanceCheck, ManualCheck, ProbeDefinition, Status, TcpCheck, TtlCheck
+from callboard.frontend.consul.translate_addresses import ip_version, node_addresses
+from callboard.model.check import Check, MaintenanceCheck, ManualCheck, ProbeDefinition, Status
 from callboard.model.instance import Instance, Node, Phase
 from callboard.wire import consul_json as json
 from callboard.wire.consul_go import format_duration
+from callboard.wire.consul_proxy import for_agent, for_catalog
 
 _WORDS: Final = {
     Status.PASSING: "passing", Status.WARNING: "warning", Status.CRITICAL: "critical", Status.MAINTENANCE: "critical",
 }  # fmt: skip
-_IPV4: Final = re.compile(r"(?:(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])(?:\.(?!$)|$)){4}")
+_NONE: Final = format_duration(0)
 _FIRST_WEIGHTS: Final = json.Weights(1, 1)
 
 
@@ -66,7 +66,7 @@ class Scene:
         agent = node.implicit or node.name.lower() == self._home
         return json.Node(
             id=node_id(node) if agent else node.id, node=node.name, address=node.address, datacenter=self._datacenter,
-            tagged_addresses=node.tagged or (_node_addresses(node.address) if agent else None),
+            tagged_addresses=node.tagged or (node_addresses(node.address) if agent else None),
             meta=node.meta or ({} if agent else None), create_index=node.created, modify_index=node.modified,
         )  # fmt: skip
 
@@ -77,20 +77,28 @@ class Scene:
     def service_node(self, found: Found) -> json.ServiceNode:
         """An instance and its node in one flat object."""
         node, instance = self.node(found.node), found.instance
-        return json.ServiceNode(
+        plain = json.ServiceNode(
             id=node.id, node=node.node, address=node.address, datacenter=node.datacenter, tagged_addresses=node.tagged_addresses,
             node_meta=node.meta, service_kind=instance.kind, service_id=instance.id, service_name=instance.service,
             service_tags=instance.tags, service_address=instance.address, service_tagged_addresses=_service_addresses(instance),
             service_weights=_weights(instance), service_meta=instance.meta, service_port=instance.port,
             service_enable_tag_override=instance.enable_tag_override, create_index=instance.created, modify_index=instance.modified,
         )  # fmt: skip
+        return plain if _is_plain(instance) else replace(
+            plain, service_ports=_ports(instance) or None, service_socket_path=instance.socket_path, service_connect=_connect(instance),
+            service_proxy=for_catalog(instance.proxy), service_locality=_locality(instance) or None,
+        )  # fmt: skip
 
     def agent_service(self, instance: Instance) -> json.AgentService:
         """An instance as its agent shows it."""
-        return json.AgentService(
+        plain = json.AgentService(
             kind=instance.kind or UNSET, id=instance.id, service=instance.service, tags=instance.tags, meta=instance.meta,
             port=instance.port, address=instance.address, tagged_addresses=_service_addresses(instance), weights=_weights(instance),
             enable_tag_override=instance.enable_tag_override, datacenter=self._datacenter,
+        )  # fmt: skip
+        return plain if _is_plain(instance) else replace(
+            plain, ports=_ports(instance) or UNSET, socket_path=instance.socket_path or UNSET, locality=_agents_locality(instance),
+            proxy=for_agent(instance.proxy) if instance.kind else UNSET, connect=json.NATIVE if instance.connect_native else UNSET,
         )  # fmt: skip
 
     def hashed_agent_service(self, instance: Instance) -> json.AgentService:
@@ -109,11 +117,40 @@ def node_id(node: Node) -> str:
 
 def service(instance: Instance) -> json.Service:
     """An instance as the catalog shows it."""
-    return json.Service(
+    plain = json.Service(
         kind=instance.kind or UNSET, id=instance.id, service=instance.service, tags=instance.tags, address=instance.address,
         tagged_addresses=_service_addresses(instance), meta=instance.meta, port=instance.port or UNSET, weights=_weights(instance),
         enable_tag_override=instance.enable_tag_override, create_index=instance.created, modify_index=instance.modified,
     )  # fmt: skip
+    return plain if _is_plain(instance) else replace(
+        plain, ports=_ports(instance) or UNSET, socket_path=instance.socket_path or UNSET, locality=_locality(instance) or UNSET,
+        proxy=for_catalog(instance.proxy), connect=_connect(instance),
+    )  # fmt: skip
+
+
+def _is_plain(instance: Instance) -> bool:
+    """Whether there is no more to show than of most instances: they are shown in large numbers."""
+    return not (
+        instance.kind or instance.ports or instance.connect_native or instance.socket_path or instance.proxy or instance.locality.region
+    )
+
+
+def _ports(instance: Instance) -> tuple[json.Port, ...]:
+    return tuple(json.Port(port.name, port.port, port.default) for port in instance.ports)
+
+
+def _locality(instance: Instance) -> json.Locality | None:
+    locality = instance.locality
+    return json.Locality(locality.region, locality.zone or UNSET) if locality.region else None
+
+
+def _agents_locality(instance: Instance) -> json.Locality | UnsetType:
+    locality = instance.locality
+    return json.Locality(locality.region, locality.zone) if locality.region else UNSET
+
+
+def _connect(instance: Instance) -> Raw:
+    return json.NATIVE if instance.connect_native else json.NO_CONNECT
 
 
 def _weights(instance: Instance) -> json.Weights:
@@ -123,29 +160,13 @@ def _weights(instance: Instance) -> json.Weights:
 
 def _service_addresses(instance: Instance) -> dict[str, json.TaggedAddress] | UnsetType:
     """What was tagged, and an IP address under the names Consul's agent gives it; names in order."""
-    version = _ip_version(instance.address)
+    version = ip_version(instance.address)
     own = json.TaggedAddress(instance.address, instance.port)
     tagged = {f"lan_ipv{version}": own, f"wan_ipv{version}": own} if version else {}
     if instance.tagged:
         tagged.update((label, json.TaggedAddress(address.address, address.port)) for label, address in instance.tagged.items())
         return dict(sorted(tagged.items()))
     return tagged or UNSET
-
-
-def _node_addresses(address: str) -> dict[str, str]:
-    version = _ip_version(address)
-    labels = ("lan", f"lan_ipv{version}", "wan", f"wan_ipv{version}") if version else ("lan", "wan")
-    return dict.fromkeys(labels, address)
-
-
-def _ip_version(address: str) -> int:
-    """4 or 6; 0 for a host name or nothing."""
-    if ":" not in address:
-        return 4 if _IPV4.fullmatch(address) else 0
-    try:
-        return ip_address(address).version
-    except ValueError:
-        return 0
 
 
 # -- checks
@@ -172,27 +193,25 @@ def check_of(check: Check, node: str, instance: Instance | None) -> json.Check:
         node=node, check_id=check.id, name=check.name, status=_WORDS[check.status], notes=check.notes, output=check.output,
         service_id=check.instance, service_name=instance.service if instance is not None else "",
         service_tags=instance.tags if instance is not None else (), type=kind, interval=interval, timeout=timeout,
-        create_index=check.created, modify_index=check.modified,
+        definition=_definition(check), create_index=check.created, modify_index=check.modified,
     )  # fmt: skip
+
+
+def _definition(check: Check) -> Raw:
+    """Consul shows that of a check of the catalog, and of no other."""
+    shown = check.definition.shown if isinstance(check.definition, ManualCheck) else ""
+    return Raw(shown.encode()) if shown else json.NO_DEFINITION
 
 
 def _asked(check: Check) -> tuple[str, str, str]:
     """Type, interval and timeout in Consul's words."""
-    match check.definition:
-        case TtlCheck():
-            return "ttl", "", ""
-        case HttpCheck() as http:
-            return "http", *_spans(http)
-        case TcpCheck() as tcp:
-            return "tcp", *_spans(tcp)
-        case MaintenanceCheck():
-            return "maintenance", "", ""
-        case ManualCheck(kind=kind):
-            return kind, "", ""
-
-
-def _spans(definition: ProbeDefinition) -> tuple[str, str]:
-    return format_duration(definition.interval), format_duration(definition.timeout)
+    definition = check.definition
+    if isinstance(definition, ManualCheck):
+        return definition.kind, "", ""
+    kind = str(definition.__struct_config__.tag)  # our words for kinds are Consul's
+    if isinstance(definition, ProbeDefinition):
+        return kind, format_duration(definition.interval), format_duration(definition.timeout)
+    return (kind, "", "") if isinstance(definition, MaintenanceCheck) else (kind, _NONE, _NONE)
 
 
 def phase_check(instance: Instance, node: str) -> json.Check:

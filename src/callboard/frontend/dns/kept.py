@@ -5,11 +5,11 @@ from collections.abc import Callable
 from itertools import accumulate
 from typing import Final
 
-from callboard.frontend.dns.answer import Entry, Response
+from callboard.frontend.dns.question import Entry, Response
 from callboard.wire.dns import AUTHORITATIVE, RESPONSE, Rcode
 
 Key = tuple[bytes, bytes]
-"""Name in wire form and lower case; type and class, as they are (type 65 is the letter A)."""
+"""Name in wire form and lower case; type (0 for those that mean nothing here) and class, as they are (type 65 is the letter A)."""
 _TURNS_MIN_COUNT: Final = 32
 """So that shuffling a few entries is not what answering costs."""
 _AUTHORITATIVE_CODES: Final = frozenset({Rcode.NOERROR, Rcode.NXDOMAIN})
@@ -18,12 +18,13 @@ _AUTHORITATIVE_CODES: Final = frozenset({Rcode.NOERROR, Rcode.NXDOMAIN})
 class Kept:
     """An answer whose entries turn: each answer starts with the next one, and after a round or several they are shuffled anew.
 
-    The records stand several times in a row in `wire`, so that every rotation, whole or cut off, is one slice of it.
+    The records stand several times in a row in `wire`, so that every rotation, whole or cut off, is one slice of it. What leads to them
+    (CNAME) comes first in every answer.
     """
 
     __slots__ = (
-        "_chance", "_entries", "at", "authority", "ends", "extra_count", "extras", "flags", "key", "partial", "rcode", "size", "topics",
-        "turns", "variants", "wire",
+        "_chance", "_entries", "at", "authority", "elsewhere", "ends", "extra_count", "extras", "fixed_bytes", "flags", "key", "lead",
+        "lead_wire", "partial", "rcode", "size", "told", "topics", "turns", "variants", "wire",
     )  # fmt: skip
 
     def __init__(self, key: Key, response: Response, chance: Callable[[], float]) -> None:
@@ -33,7 +34,14 @@ class Kept:
         self.topics = response.topics
         self.partial = response.partial
         self.authority = response.authority
+        self.elsewhere = response.elsewhere
+        self.lead = response.lead
+        self.lead_wire = b"".join(response.lead)
+        self.fixed_bytes = len(self.lead_wire) + len(self.authority)
+        """What every answer has besides its entries."""
         self.size = len(response.entries)
+        self.told = min(self.size, response.told_max_count or self.size)
+        """How many entries one answer has."""
         self.turns = self.size * -(-_TURNS_MIN_COUNT // self.size) if self.size else 0
         """Rotations in one order: whole rounds."""
         self.variants: list[bytes] = []
@@ -56,15 +64,15 @@ class Kept:
         """Where each record ends, and before that the 0 where the first one starts."""
         self.at = 0
 
-    def take(self, room: int) -> tuple[int, bytes]:
-        """The next rotation, cut to `room` bytes but never to nothing: how many records, and their bytes."""
+    def take(self, room: int, most: int) -> tuple[int, bytes]:
+        """The next rotation, cut to `room` bytes and to `most` entries: how many records, and their bytes."""
         if not self.size:
             return 0, b""
         if self.at == self.turns:
             self.wind()
-        start, last = self.ends[self.at], self.at + self.size
+        start, last = self.ends[self.at], self.at + (min(self.told, most))
         if self.ends[last] - start > room:
-            last = max(self.at + 1, bisect_right(self.ends, start + room, self.at, last) - 1)
+            last = max(self.at, bisect_right(self.ends, start + room, self.at, last) - 1)
         self.at += 1
         return last - self.at + 1, self.wire[start : self.ends[last]]
 

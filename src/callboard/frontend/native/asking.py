@@ -27,8 +27,6 @@ from callboard.wire.url import Query
 
 NAMESPACE: Final = "namespace"
 NODE: Final = "node"
-WRITE_PARAMETERS: Final = frozenset({NAMESPACE, NODE})
-READ_PARAMETERS: Final = frozenset({NAMESPACE, "after", "wait_ms", "consistency"})
 CONSISTENCIES: Final = ("default", "stale", "consistent")
 
 

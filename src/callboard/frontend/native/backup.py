@@ -8,11 +8,13 @@ from collections.abc import AsyncGenerator
 from typing import Final
 
 from callboard import __version__
+from callboard.frontend.native import table
 from callboard.frontend.native.asking import Asking
 from callboard.frontend.native.errors import RETRY_AFTER, problem
+from callboard.frontend.native.operations import Served
 from callboard.model.errors import StoreError
-from callboard.net.http.message import Reply, Request, Route, Stream
-from callboard.wire import backup, parameters
+from callboard.net.http.message import Reply, Request, Stream
+from callboard.wire import backup
 
 BACKUPS_MAX_COUNT: Final = 2
 """Backups at once: each makes the store keep a state while it is read."""
@@ -27,13 +29,12 @@ class Backups:
         self._registry = ask.registry
         self._now_count = 0
 
-    def routes(self) -> tuple[Route, ...]:
+    def operations(self) -> tuple[Served, ...]:
         """Its line of the table."""
-        return (Route("GET", "/api/v1/backup", self.backup, quick=False),)
+        return (Served(table.BACKUP, self.backup),)
 
-    def backup(self, request: Request) -> Reply:
+    def backup(self, _request: Request) -> Reply:
         """All of it, from now."""
-        parameters.known_parameters(request.query, frozenset())
         if self._now_count >= BACKUPS_MAX_COUNT:
             return _TOO_MANY
         return Stream(self._lines(), backup.CONTENT_TYPE, ((b"cache-control", b"no-store"),))

@@ -1,22 +1,20 @@
 """`/api/v1/digest`: what a watcher should know by now, in one short text. A watch that died in silence is found out by it."""
 
 from functools import partial
-from typing import Final
 
 from callboard.core.catalog.indexes import service_index, table_index
-from callboard.frontend.native import asking
+from callboard.frontend.native import asking, table
 from callboard.frontend.native.answering import json_answer
 from callboard.frontend.native.asking import Asking
+from callboard.frontend.native.operations import Served
 from callboard.frontend.native.translate import instance_state
 from callboard.frontend.native.translate_watch import Scope
 from callboard.model import names
 from callboard.model.names import PUBLIC
 from callboard.model.topics import NODES, Topic, checks_topic, service_topic, services_topic
-from callboard.net.http.message import Content, Reply, Request, Route
-from callboard.wire import native, parameters
+from callboard.net.http.message import Content, Reply, Request
+from callboard.wire import native
 from callboard.wire.native_digest import digest_of
-
-_PARAMETERS: Final = asking.READ_PARAMETERS | {"service"}
 
 
 class Digests:
@@ -25,14 +23,13 @@ class Digests:
     def __init__(self, ask: Asking) -> None:
         self._ask = ask
 
-    def routes(self) -> tuple[Route, ...]:
+    def operations(self) -> tuple[Served, ...]:
         """Its line of the table."""
-        return (Route("GET", "/api/v1/digest", self.digest),)
+        return (Served(table.DIGEST, self.digest),)
 
     def digest(self, request: Request) -> Reply:
         """Of the instances that a watch with the same parameters tells about."""
         query = request.query
-        parameters.known_parameters(query, _PARAMETERS)
         namespace = asking.namespace_of(query)
         scope = Scope(namespace, frozenset(names.name("service", service).lower() for service in query.all("service")), self._ask.own)
         services = sorted(scope.services)

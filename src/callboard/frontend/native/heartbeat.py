@@ -11,10 +11,11 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from callboard.core.catalog.commands import ReportCheck, Target
-from callboard.frontend.native import asking
+from callboard.frontend.native import asking, table
 from callboard.frontend.native.answering import Outcomes, json_answer, spelled
 from callboard.frontend.native.asking import Asking
-from callboard.frontend.native.errors import refusal_answer
+from callboard.frontend.native.errors import forgotten_answer, refusal_answer
+from callboard.frontend.native.operations import Served
 from callboard.frontend.native.settings import NativeStats
 from callboard.frontend.native.translate import locate
 from callboard.model import names
@@ -22,9 +23,9 @@ from callboard.model.check import Status, TtlCheck, clip_output
 from callboard.model.errors import InvalidError
 from callboard.model.instance import Instance, Placed
 from callboard.model.rows import Outcome, Refusal, Revision
-from callboard.net.http.message import Answer, Later, Reply, Request, Route, after
+from callboard.net.http.message import Answer, Later, Reply, Request, after
 from callboard.registry.submission import Submission
-from callboard.wire import native, parameters
+from callboard.wire import native
 from callboard.wire import native_decoding as decoding
 
 _PLAIN: Final = native.Beat()
@@ -44,13 +45,12 @@ class Heartbeats:
         self._ask = ask
         self._stats = stats
 
-    def routes(self) -> tuple[Route, ...]:
+    def operations(self) -> tuple[Served, ...]:
         """Its lines of the table."""
-        return (Route("PUT", "/api/v1/heartbeat/", self.one), Route("POST", "/api/v1/heartbeats", self.many))
+        return (Served(table.HEARTBEAT, self.one), Served(table.HEARTBEATS, self.many))
 
     def one(self, request: Request) -> Reply:
         """Renew every TTL check of an instance."""
-        parameters.known_parameters(request.query, asking.WRITE_PARAMETERS)
         beat = decoding.decode(request.body, native.Beat) if request.body else _PLAIN
         target = self._ask.target(request)
         heard = self._hear(target, beat)
@@ -63,7 +63,7 @@ class Heartbeats:
         heard = refusal if refusal is not None else self._hear(target, beat)
         if isinstance(heard, Refusal):
             self._stats.heartbeats_unknown += 1
-            return refusal_answer(heard)
+            return forgotten_answer(heard)
         return self._acknowledged(heard)
 
     def _acknowledged(self, heard: _Heard) -> Reply:
@@ -74,7 +74,6 @@ class Heartbeats:
 
     def many(self, request: Request) -> Reply:
         """Renew the TTL checks of several instances; turns among them go the long way and are waited for."""
-        parameters.known_parameters(request.query, asking.WRITE_PARAMETERS)
         beats = decoding.decode(request.body, native.Beats).beats
         limit = self._ask.settings.beats_max_count
         if len(beats) > limit:
@@ -114,12 +113,12 @@ class Heartbeats:
 
     def _targets(self, request: Request, beats: Sequence[native.BeatTarget]) -> list[Target]:
         """Where each beat aims; judged before the first of them counts."""
-        namespace, node = request.query.get(asking.NAMESPACE) or "", request.query.get(asking.NODE)
+        namespace, node = asking.namespace_of(request.query), request.query.get(asking.NODE)
         caller = self._ask.caller(request).node.name
         return [
             Target(
-                (beat.node or node or caller).lower(), names.name(f"beats[{number}].id", beat.id),
-                names.namespace(beat.namespace or namespace), anywhere=not (beat.node or node),
+                _node_of(number, beat, node or caller), names.name(f"beats[{number}].id", beat.id),
+                _namespace_of(number, beat) or namespace, anywhere=not (beat.node or node),
             )
             for number, beat in enumerate(beats)
         ]  # fmt: skip
@@ -157,7 +156,7 @@ class Heartbeats:
     def _turned(self, instance: Instance, outcomes: Sequence[Outcome]) -> Answer:
         refusal = _first_refusal(outcomes)
         if refusal is not None:
-            return refusal_answer(Refusal("unknown_instance", instance.id) if refusal.reason == "unknown_check" else refusal)
+            return forgotten_answer(Refusal("unknown_instance", instance.id) if refusal.reason == "unknown_check" else refusal)
         revision = max(outcome.revision for outcome in outcomes)
         return self._written(instance, revision, changed=any(outcome.changed for outcome in outcomes))
 
@@ -177,6 +176,17 @@ class Heartbeats:
 
     def _unknown(self, instance: str, namespace: str, node: str, refusal: Refusal) -> native.UnknownBeat:
         return native.UnknownBeat(id=instance, namespace=namespace, node=spelled(self._ask.view, node), reason=refusal.reason)
+
+
+def _node_of(number: int, beat: native.BeatTarget, otherwise: str) -> str:
+    return (names.name(f"beats[{number}].node", beat.node) if beat.node else otherwise).lower()
+
+
+def _namespace_of(number: int, beat: native.BeatTarget) -> str:
+    try:
+        return names.namespace(beat.namespace) if beat.namespace else ""
+    except InvalidError as error:
+        raise InvalidError(f"beats[{number}].namespace", error.problem) from None
 
 
 def _first_refusal(outcomes: Iterable[Outcome]) -> Refusal | None:

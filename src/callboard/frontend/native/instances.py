@@ -5,18 +5,21 @@ from functools import partial
 from callboard.core.catalog import queries
 from callboard.core.catalog.commands import Command, DeregisterInstance, SetPhase, Target
 from callboard.core.catalog.indexes import table_index
-from callboard.frontend.native import asking
+from callboard.frontend.native import asking, table
 from callboard.frontend.native.answering import Outcomes, json_answer, spelled
 from callboard.frontend.native.asking import Asking
 from callboard.frontend.native.errors import refusal_answer
+from callboard.frontend.native.operations import Served
 from callboard.frontend.native.translate import instance_state, locate, registration
+from callboard.frontend.native.translate_checks import refuse_scripts
 from callboard.model.errors import InvalidError
 from callboard.model.instance import Phase
 from callboard.model.names import PUBLIC
 from callboard.model.rows import Outcome, Refusal
 from callboard.model.topics import NODES, Topic, checks_topic, services_topic
-from callboard.net.http.message import Answer, Content, Later, Reply, Request, Route
-from callboard.wire import native, parameters
+from callboard.net.http.message import Answer, Content, Later, Reply, Request
+from callboard.registry.findable import warn_of_name
+from callboard.wire import native
 from callboard.wire import native_decoding as decoding
 
 
@@ -26,19 +29,18 @@ class Instances:
     def __init__(self, ask: Asking) -> None:
         self._ask = ask
 
-    def routes(self) -> tuple[Route, ...]:
+    def operations(self) -> tuple[Served, ...]:
         """Its lines of the table."""
         return (
-            Route("PUT", "/api/v1/instances", self.register),
-            Route("GET", "/api/v1/instances/", self.instance),
-            Route("DELETE", "/api/v1/instances/", self.deregister),
-            Route("PUT", "/api/v1/drain/", partial(self._set_phase, Phase.DRAINING)),
-            Route("DELETE", "/api/v1/drain/", partial(self._set_phase, Phase.SERVING)),
+            Served(table.REGISTER, self.register),
+            Served(table.INSTANCE, self.instance),
+            Served(table.DEREGISTER, self.deregister),
+            Served(table.DRAIN, partial(self._set_phase, Phase.DRAINING)),
+            Served(table.UNDRAIN, partial(self._set_phase, Phase.SERVING)),
         )
 
     def register(self, request: Request) -> Reply:
         """Make or replace an instance and its checks."""
-        parameters.known_parameters(request.query, asking.WRITE_PARAMETERS)
         body = decoding.decode(request.body, native.Registration)
         limit = self._ask.settings.checks_max_count
         if len(body.checks) > limit:
@@ -46,19 +48,19 @@ class Instances:
         namespace = asking.namespace_of(request.query, body.namespace)
         caller = self._ask.caller(request, body.node)
         command = registration(body, caller, namespace, self._ask.registry.entropy.nonce())
+        refuse_scripts(command.checks, allowed=self._ask.registry.settings.script_checks)
         instance = body.id or body.service
         if namespace == PUBLIC:
             self._ask.refuse_own(caller.node.name.lower(), instance, *(attached.check.id for attached in command.checks))
+        warn_of_name(self._ask.view, namespace, body.service)
         return self._write(command, Target("", instance, namespace), body.service)
 
     def deregister(self, request: Request) -> Reply:
         """Remove an instance and its checks."""
-        parameters.known_parameters(request.query, asking.WRITE_PARAMETERS)
         target = self._ask.target_to_change(request)
         return self._write(DeregisterInstance(target), target)
 
     def _set_phase(self, phase: Phase, request: Request) -> Reply:
-        parameters.known_parameters(request.query, asking.WRITE_PARAMETERS)
         target = self._ask.target_to_change(request)
         return self._write(SetPhase(target, phase), target)
 
@@ -77,7 +79,6 @@ class Instances:
 
     def instance(self, request: Request) -> Reply:
         """One instance as it stands."""
-        parameters.known_parameters(request.query, asking.READ_PARAMETERS | {asking.NODE})
         target = self._ask.target(request)
         topics = _topics_of(target)
         key = repr(("native instance", target.namespace, target.node, target.id, target.anywhere))

@@ -7,19 +7,18 @@ from typing import Final, Literal
 from callboard.balance.selector import Selector
 from callboard.balance.versions import parse_range
 from callboard.core.catalog.indexes import service_index
-from callboard.frontend.native import asking
+from callboard.frontend.native import asking, table
 from callboard.frontend.native.answering import json_answer
 from callboard.frontend.native.asking import Asking
+from callboard.frontend.native.operations import Served
 from callboard.frontend.native.translate_resolve import Wanted, resolution
 from callboard.model import names
 from callboard.model.errors import InvalidError
 from callboard.model.topics import service_topic
-from callboard.net.http.message import Content, Reply, Request, Route
+from callboard.net.http.message import Content, Reply, Request
 from callboard.wire import parameters
 from callboard.wire.url import Query
 
-_SELECTING: Final = frozenset({"tag", "label", "version", "prefer", "fallback", "zone", "passing_only"})
-_PARAMETERS: Final = asking.READ_PARAMETERS | _SELECTING | {"limit"}
 _PREFER: Final[dict[str, Literal["any", "latest", "oldest"]]] = {"any": "any", "latest": "latest", "oldest": "oldest"}
 _FALLBACKS: Final = frozenset({"none", "any"})
 """What `fallback` may be beside a range."""
@@ -31,14 +30,13 @@ class Resolve:
     def __init__(self, ask: Asking) -> None:
         self._ask = ask
 
-    def routes(self) -> tuple[Route, ...]:
+    def operations(self) -> tuple[Served, ...]:
         """Its line of the table."""
-        return (Route("GET", "/api/v1/resolve/", self.resolve),)
+        return (Served(table.RESOLVE, self.resolve),)
 
     def resolve(self, request: Request) -> Reply:
         """Endpoints by node and id, and every instance with the reason why it is among them or is not."""
         query = request.query
-        parameters.known_parameters(query, _PARAMETERS)
         service = names.name("service", request.rest)
         namespace = asking.namespace_of(query)
         wanted = Wanted(_selector(query), parameters.number(query, "limit", 1) or 0)
@@ -62,9 +60,15 @@ def _selector(query: Query) -> Selector:
     if fallback not in _FALLBACKS:
         parse_range(fallback, "fallback")
     return Selector(
-        tags=tuple(sorted(set(query.all("tag")))), labels=_labels(query.all("label")), version=version, prefer=_PREFER[prefer],
+        tags=_tags(query.all("tag")), labels=_labels(query.all("label")), version=version, prefer=_PREFER[prefer],
         fallback=fallback, passing_only=parameters.flag(query, "passing_only"), zone=query.get("zone") or "",
     )  # fmt: skip
+
+
+def _tags(said: Sequence[str]) -> tuple[str, ...]:
+    if any(len(tag) > names.TAG_MAX_CHARS for tag in said):
+        raise InvalidError("tag", f"must have at most {names.TAG_MAX_CHARS} characters")
+    return tuple(sorted(set(said)))
 
 
 def _labels(said: Sequence[str]) -> dict[str, str]:

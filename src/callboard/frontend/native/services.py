@@ -5,15 +5,16 @@ from functools import partial
 from callboard.core.catalog import queries
 from callboard.core.catalog.indexes import service_index, table_index
 from callboard.core.catalog.view import View
-from callboard.frontend.native import asking, translate
+from callboard.frontend.native import asking, table, translate
 from callboard.frontend.native.answering import json_answer
 from callboard.frontend.native.asking import Asking
+from callboard.frontend.native.operations import Served
 from callboard.model import names
 from callboard.model.names import PUBLIC
 from callboard.model.rows import Revision
 from callboard.model.topics import NODES, Topic, checks_topic, service_topic, services_topic
-from callboard.net.http.message import Content, Reply, Request, Route
-from callboard.wire import native, parameters
+from callboard.net.http.message import Content, Reply, Request
+from callboard.wire import native
 
 
 class Services:
@@ -22,17 +23,12 @@ class Services:
     def __init__(self, ask: Asking) -> None:
         self._ask = ask
 
-    def routes(self) -> tuple[Route, ...]:
+    def operations(self) -> tuple[Served, ...]:
         """Its lines of the table."""
-        return (
-            Route("GET", "/api/v1/services", self.services),
-            Route("GET", "/api/v1/services/", self.instances),
-            Route("GET", "/api/v1/nodes", self.nodes),
-        )
+        return (Served(table.SERVICES, self.services), Served(table.SERVICE, self.instances), Served(table.NODES, self.nodes))
 
     def services(self, request: Request) -> Reply:
         """Every service of a namespace."""
-        parameters.known_parameters(request.query, asking.READ_PARAMETERS)
         namespace = asking.namespace_of(request.query)
         topics = tuple(dict.fromkeys((services_topic(namespace), checks_topic(namespace), checks_topic(PUBLIC))))
         render = partial(self._render_services, namespace, topics)
@@ -45,7 +41,6 @@ class Services:
 
     def instances(self, request: Request) -> Reply:
         """Every instance of a service."""
-        parameters.known_parameters(request.query, asking.READ_PARAMETERS)
         service = names.name("service", request.rest)
         namespace = asking.namespace_of(request.query)
         key = repr(("native service", namespace, service))
@@ -60,7 +55,6 @@ class Services:
 
     def nodes(self, request: Request) -> Reply:
         """Every node, with the number of instances of a namespace on it."""
-        parameters.known_parameters(request.query, asking.READ_PARAMETERS)
         namespace = asking.namespace_of(request.query)
         topics = (NODES, services_topic(namespace))
         return self._ask.read(request.query, repr(("native nodes", namespace)), topics, partial(self._render_nodes, namespace, topics))

@@ -30,6 +30,10 @@ class NativeSettings(Struct, frozen=True, kw_only=True):
     """How long a watcher is asked to wait before it connects again, at least."""
     retry_per_watcher_ms: int = 5
     """The same for each open watch: so that 1,000 watchers of a server that went come back over 5 s and not at once."""
+    diagnoses_max_count: int = 4
+    """Diagnoses at once; more are answered with 429."""
+    dial_timeout_ms: int = 1_500
+    """How long a diagnosis tries to open a connection."""
 
 
 @dataclass(slots=True)

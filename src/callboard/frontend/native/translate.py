@@ -1,45 +1,26 @@
 """The words of the native API and ours, both ways. Pure: requests into commands, the view into answers."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Final, NamedTuple
-from urllib.parse import urlsplit
 
 from callboard.core.callers import probe_address
 from callboard.core.catalog import queries
 from callboard.core.catalog.commands import Attached, Register, Target
 from callboard.core.catalog.queries import Found
 from callboard.core.catalog.view import Place, View
+from callboard.frontend.native.translate_asked import asked
+from callboard.frontend.native.translate_checks import FIELDS, check_definition
 from callboard.model import names
-from callboard.model.check import (
-    TIMEOUT_DEFAULT,
-    Check,
-    CheckSpec,
-    Definition,
-    HttpCheck,
-    MaintenanceCheck,
-    ManualCheck,
-    Status,
-    TcpCheck,
-    Thresholds,
-    TtlCheck,
-)
+from callboard.model.check import Check, CheckSpec, Status
 from callboard.model.errors import InvalidError
 from callboard.model.instance import Instance, InstanceSpec, NodeSpec, Placed, Weights
 from callboard.model.rows import Refusal
-from callboard.model.time import MILLISECOND, Duration
+from callboard.model.service import NamedPort
 from callboard.wire import native
 
-_KINDS: Final[dict[type[Definition], str]] = {
-    TtlCheck: "ttl", HttpCheck: "http", TcpCheck: "tcp", ManualCheck: "manual", MaintenanceCheck: "maintenance",
-}  # fmt: skip
-_FIELDS: Final = {
-    "service id": "id", "check id": "id", "check name": "name", "check notes": "notes", "ttl": "ttl_ms", "interval": "interval_ms",
-    "timeout": "timeout_ms", "deregister_after": "deregister_after_ms", "http url": "http", "tcp host": "tcp", "tcp port": "tcp",
-}  # fmt: skip
+_FIELDS: Final = {"service id": "id", "check id": "id", "check name": "name", "check notes": "notes", "port name": "ports", **FIELDS}
 """The model's names of what a caller wrote under another name."""
-_PROBE_FIELDS: Final = ("interval_ms", "timeout_ms", "success_before_passing", "failures_before_warning", "failures_before_critical")
-_HTTP_FIELDS: Final = ("method", "headers", "body")
-_TOKEN_CHARS: Final = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _NODES_NAMED: Final = 5
 
 
@@ -62,6 +43,7 @@ def registration(request: native.Registration, caller: Caller, namespace: str, n
         instance = InstanceSpec(
             service=request.service, id=instance_id, namespace=namespace, address=request.address, port=request.port,
             tags=request.tags, meta=request.meta, weights=Weights(request.weights.passing, request.weights.warning), phase=request.phase,
+            ports=tuple(NamedPort(each.name, each.port, each.default) for each in request.ports),
         )  # fmt: skip
     except InvalidError as error:
         raise _renamed("", error) from None
@@ -78,12 +60,14 @@ def _renamed(place: str, error: InvalidError) -> InvalidError:
 
 def _checks(request: native.Registration, instance_id: str, caller: Caller) -> list[CheckSpec]:
     specs: dict[str, CheckSpec] = {}
+    connect = partial(probe_address, peer=caller.peer, local=caller.local)
     for number, check in enumerate(request.checks):
         default = f"service:{instance_id}" if len(request.checks) == 1 else f"service:{instance_id}:{number + 1}"
         try:
             spec = CheckSpec(
-                id=check.id or default, definition=_definition(check, caller), name=check.name or f"Service '{request.service}' check",
-                notes=check.notes, status=Status(check.status), output=check.output,
+                id=check.id or default, definition=check_definition(check, connect),
+                name=check.name or f"Service '{request.service}' check", notes=check.notes,
+                status=Status(check.status), output=check.output,
             )  # fmt: skip
         except InvalidError as error:
             raise _renamed(f"checks[{number}]", error) from None
@@ -91,73 +75,6 @@ def _checks(request: native.Registration, instance_id: str, caller: Caller) -> l
             raise InvalidError(f"checks[{number}].id", f"{spec.id!r} is the id of an earlier check too")
         specs[spec.id] = spec
     return list(specs.values())
-
-
-def _definition(check: native.CheckRequest, caller: Caller) -> Definition:
-    if (check.ttl_ms > 0) + bool(check.http) + bool(check.tcp) != 1:
-        raise InvalidError("", "exactly one of ttl_ms, http and tcp must be given")
-    after = _duration(check.deregister_after_ms)
-    if check.ttl_ms:
-        _refuse_fields(check, (*_PROBE_FIELDS, *_HTTP_FIELDS), "ttl")
-        return TtlCheck(_duration(check.ttl_ms), after)
-    thresholds = Thresholds(check.success_before_passing, check.failures_before_warning, check.failures_before_critical)
-    interval, timeout = _duration(check.interval_ms), _duration(check.timeout_ms) or TIMEOUT_DEFAULT
-    if check.tcp:
-        _refuse_fields(check, _HTTP_FIELDS, "tcp")
-        host, port = _host_and_port(check.tcp)
-        return TcpCheck(
-            host=host, port=port, interval=interval, timeout=timeout, connect=probe_address(host, caller.peer, caller.local),
-            thresholds=thresholds, deregister_after=after,
-        )  # fmt: skip
-    return HttpCheck(
-        url=check.http, interval=interval, timeout=timeout, method=_method(check.method), headers=_headers(check.headers), body=check.body,
-        connect=probe_address(_host_of(check.http), caller.peer, caller.local), thresholds=thresholds, deregister_after=after,
-    )  # fmt: skip
-
-
-def _duration(milliseconds: int) -> Duration:
-    return Duration(milliseconds * MILLISECOND)
-
-
-def _refuse_fields(check: native.CheckRequest, fields: tuple[str, ...], kind: str) -> None:
-    for field in fields:
-        if getattr(check, field):
-            raise InvalidError(field, f"has no meaning for a check of kind {kind}")
-
-
-def _host_and_port(text: str) -> tuple[str, int]:
-    host, _, port = text.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
-    if not host or not port.isascii() or not port.isdigit() or len(port) > 5:
-        raise InvalidError("tcp", "must be HOST:PORT, or [V6]:PORT")
-    return host, int(port)
-
-
-def _host_of(url: str) -> str:
-    """The host of a URL that a probe could be sent to."""
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
-    except ValueError as error:
-        raise InvalidError("http", f"is no URL: {error}") from None
-    if not host or not url.isascii() or not url.isprintable() or " " in url:
-        raise InvalidError("http", "must be http://HOST[:PORT]/PATH, percent-encoded ASCII")
-    return host
-
-
-def _method(method: str) -> str:
-    if not _TOKEN_CHARS.issuperset(method):
-        raise InvalidError("method", "must be an HTTP method, like GET")
-    return method or "GET"
-
-
-def _headers(headers: dict[str, str]) -> tuple[tuple[str, str], ...]:
-    for name, value in headers.items():
-        if not name or not _TOKEN_CHARS.issuperset(name):
-            raise InvalidError("headers", f"{name[:100]!r} is no name of a header field (RFC 9110 section 5.1)")
-        if not value.isprintable() or not value.isascii():
-            raise InvalidError("headers", f"the value of {name[:100]} must contain only printable ASCII characters")
-    return tuple(sorted(headers.items()))
 
 
 # -- finding
@@ -191,12 +108,18 @@ def instance_state(found: Found) -> native.InstanceState:
         port=instance.port, tags=instance.tags, meta=instance.meta,
         weights=native.Weights(instance.weights.passing, instance.weights.warning), phase=instance.phase, status=found.status,
         checks=tuple(_check_state(check) for check in found.checks), created=instance.created, modified=instance.modified,
+        ports=tuple(native.NamedPort(each.name, each.port, each.default) for each in instance.ports), socket_path=instance.socket_path,
+        kind=instance.kind,
     )  # fmt: skip
 
 
 def _check_state(check: Check) -> native.CheckState:
+    how = asked(check.definition)
     return native.CheckState(
-        id=check.id, name=check.name, kind=_KINDS[type(check.definition)], status=check.status, output=check.output, notes=check.notes
+        id=check.id, name=check.name, kind=str(check.definition.__struct_config__.tag), status=check.status, output=check.output,
+        notes=check.notes, since_ms=check.turned, of_node=not check.instance, target=how.target, interval_ms=how.interval_ms,
+        timeout_ms=how.timeout_ms,
+        ttl_ms=how.ttl_ms,
     )  # fmt: skip
 
 

@@ -12,21 +12,20 @@ from typing import Final, NamedTuple
 
 from callboard.core.catalog.changes import Changes
 from callboard.core.watches import Watches
-from callboard.frontend.native import asking
+from callboard.frontend.native import asking, table
 from callboard.frontend.native.answering import age_of
 from callboard.frontend.native.asking import Asking
 from callboard.frontend.native.errors import TOO_MANY_WATCHERS
+from callboard.frontend.native.operations import Served
 from callboard.frontend.native.settings import NativeStats
 from callboard.frontend.native.translate_watch import Scope, Turn, event_data, turns
 from callboard.model import names
 from callboard.model.errors import CompactedError
 from callboard.model.rows import Revision
 from callboard.model.topics import Topic, service_topic, services_topic
-from callboard.net.http.message import Reply, Request, Route, Stream
-from callboard.wire import native, native_events, parameters
+from callboard.net.http.message import Reply, Request, Stream
+from callboard.wire import native, native_events
 
-RESUME: Final = "last-event-id"
-_PARAMETERS: Final = frozenset({asking.NAMESPACE, "service"})
 _ID_MAX_DIGITS: Final = 16
 
 
@@ -110,19 +109,18 @@ class Watch:
         """Which history the revisions in event ids belong to: a memory store begins another with each start."""
         return self._registry.view.epoch.store
 
-    def routes(self) -> tuple[Route, ...]:
+    def operations(self) -> tuple[Served, ...]:
         """Its line of the table."""
-        return (Route("GET", "/api/v1/watch", self.watch, quick=False),)
+        return (Served(table.WATCH, self.watch),)
 
     def watch(self, request: Request) -> Reply:
         """Events from now on, or from the one after `Last-Event-ID`."""
-        parameters.known_parameters(request.query, _PARAMETERS)
         namespace = asking.namespace_of(request.query)
         services = frozenset(names.name("service", service).lower() for service in request.query.all("service"))
         if self._stats.watchers_now >= self._settings.watchers_max_count:
             return TOO_MANY_WATCHERS
         watcher = Watcher(Scope(namespace, services, self._ask.own), self._settings.watcher_events_max_count)
-        stream = self._stream(watcher, request.headers.get(RESUME))
+        stream = self._stream(watcher, request.headers.get(table.RESUME.name))
         return Stream(stream, native_events.CONTENT_TYPE, ((b"cache-control", b"no-store"),))
 
     def _changed(self, changes: Changes) -> None:
@@ -151,6 +149,7 @@ class Watch:
             await self._caught_up(last_id)
             for frames in self._first(watcher, last_id):
                 yield self._joined(frames)
+                await asyncio.sleep(0)  # a reader that takes all at once must not keep everybody else waiting
             while True:
                 if not await watcher.news(settings.alive_ms / 1000):
                     told_ms, retry_ms = retry_ms, self._retry_ms
@@ -158,6 +157,7 @@ class Watch:
                 elif watcher.behind:
                     for frames in self._anew(watcher, "the watcher fell behind"):
                         yield self._joined(frames)
+                        await asyncio.sleep(0)
                 else:
                     yield self._joined(watcher.take(settings.watcher_slice_count, self._history))
         finally:

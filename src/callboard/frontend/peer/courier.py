@@ -1,5 +1,6 @@
 """Brings messages to other members over kept connections. It lives as long as the registry, which closes it."""
 
+import logging
 from typing import Final, Protocol
 from urllib.parse import quote, urlsplit
 
@@ -8,6 +9,7 @@ from callboard.frontend.peer.signing import same, sign_answer, sign_question
 from callboard.model.members import Card
 from callboard.net.links import Answered, Limits, LinkError, Links
 from callboard.net.lookup import Lookups
+from callboard.net.tls import ClientFiles, ClientTrust
 from callboard.registry.peers import UnreachableError
 
 PATH: Final = "/peer/v1/exchange"
@@ -19,6 +21,7 @@ SIGNATURE: Final = "x-callboard-signature"
 """Field of questions and answers."""
 CONTENT_TYPE: Final = b"application/vnd.msgpack"
 _SIGNATURE_FIELD: Final = SIGNATURE.encode()
+_log = logging.getLogger(__name__)
 
 
 class Around(Protocol):
@@ -43,8 +46,12 @@ class HttpCourier:
         self._settings = settings
         self._stats = stats
         self._lookups = Lookups()
+        files = ClientFiles(settings.ca_file, settings.cert_file, settings.key_file)
+        self._trust = ClientTrust(files, ClientFiles("tune.peer.ca_file", "tune.peer.cert_file", "tune.peer.key_file"))
         self._links: dict[tuple[str, str], Links] = {}
         """By process and URL."""
+        self._complaints: dict[str, str] = {}
+        """Why the last message to a member, by its process, did not go out: said once, for the way through a third member hides it."""
         self._present: tuple[Card, ...] = ()
         """The members when connections were last sorted out."""
 
@@ -55,11 +62,19 @@ class HttpCourier:
             answer = await self._exchange(to, message, timeout_s)
         except LinkError as error:
             self._stats.unreachable += 1
+            self._complain(to, error)
             raise UnreachableError(f"member {to.name}: {error}", sent=error.sent) from error
         finally:
             self._stats.connections_now = sum(links.open_count for links in self._links.values())
         self._stats.sent += 1
+        if self._complaints.pop(to.nonce, ""):
+            _log.warning("member %s is reached at %s again", to.name, to.url)
         return answer
+
+    def _complain(self, to: Card, error: LinkError) -> None:
+        if not error.sent and self._complaints.get(to.nonce) != str(error):
+            self._complaints[to.nonce] = str(error)
+            _log.warning("member %s is not reached at %s: %s", to.name, to.url, error)
 
     async def _exchange(self, to: Card, message: bytes, timeout_s: float) -> bytes:
         if len(message) > self._settings.message_max_bytes:
@@ -90,12 +105,14 @@ class HttpCourier:
     def _links_to(self, to: Card) -> Links:
         links = self._links.get((to.nonce, to.url))
         if links is None:
-            host, port = _place_of(to.url)
+            scheme, host, port = _place_of(to.url)
             settings = self._settings
             limits = Limits(
                 settings.connections_max_count, settings.connect_time_max_ms, settings.idle_time_max_ms, settings.message_max_bytes
             )
-            links = self._links[to.nonce, to.url] = Links(host, port, limits, self._lookups)
+            links = self._links[to.nonce, to.url] = Links(
+                host, port, limits, self._lookups, self._trust if scheme == "https" else None
+            )  # fmt: skip
         return links
 
     def _sort_out(self) -> None:
@@ -107,6 +124,9 @@ class HttpCourier:
         here = {(card.nonce, card.url) for card in present}
         for key in self._links.keys() - here:
             self._links.pop(key).close()
+        nonces = {card.nonce for card in present}
+        for nonce in self._complaints.keys() - nonces:
+            del self._complaints[nonce]
 
     async def close(self) -> None:
         """Close every connection."""
@@ -114,13 +134,13 @@ class HttpCourier:
             self._links.popitem()[1].close()
 
 
-def _place_of(url: str) -> tuple[str, int]:
-    """Host and port of a card's URL. Raises `LinkError`."""
+def _place_of(url: str) -> tuple[str, str, int]:
+    """Scheme, host and port of a card's URL. Raises `LinkError`."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError as error:
         raise LinkError(f"{url!r} on its card is not a URL: {error}") from None
-    if parts.scheme != "http" or not host or not port:
-        raise LinkError(f"{url!r} on its card must be http://HOST:PORT")
-    return host, port
+    if parts.scheme not in {"http", "https"} or not host or not port:
+        raise LinkError(f"{url!r} on its card must be http://HOST:PORT or https://HOST:PORT")
+    return parts.scheme, host, port

@@ -9,7 +9,14 @@ class PeerSettings(Struct, frozen=True, kw_only=True):
     """Limits with their units in their names."""
 
     url: str = ""
-    """Where other members reach this one, as `http://HOST:PORT`; empty for `--advertise` with the port of the first `--http`."""
+    """Where other members reach this one, as `http://HOST:PORT` or `https://HOST:PORT`; empty for `--advertise` with the port of the first
+    `--http`, or of the first `--https` where there is no other."""
+    ca_file: str = ""
+    """CAs (PEM) of the certificates that other members show; empty for those of the system."""
+    cert_file: str = ""
+    """Certificate shown to other members (PEM), where they want one."""
+    key_file: str = ""
+    """Its key, if that is not in the same file."""
     message_max_bytes: int = 8_388_608
     """A larger message, or answer, is neither sent nor taken."""
     connections_max_count: int = 4

@@ -17,7 +17,7 @@ from callboard.model.errors import InvalidError
 from callboard.model.time import MILLISECOND, Instant
 from callboard.net.http import coding
 from callboard.net.http.answers import Kept
-from callboard.net.http.handling import Replying, at_once, call, failed, refused, too_late, too_many_waiting
+from callboard.net.http.handling import Replying, at_once, failed, judged, refused, too_late, too_many_waiting
 from callboard.net.http.hub import Hub
 from callboard.net.http.message import After, Answer, Errors, Later, Read, Reply, Stream
 from callboard.net.http.parked import ANSWER, PARKED
@@ -164,10 +164,11 @@ class LongWay:
             detail = str(error) if isinstance(error, InvalidError) else "query: must be UTF-8"
             return await self._send(exchange, refused(errors, 400, detail, hub.stats), errors)
         request = LongRequest(exchange.scope["method"], path, query, body, exchange.origin)
+        request.proxies = hub.proxies
         found = hub.router.find(request.method, path)
         if not isinstance(found, Missing):
             place, request.rest = found
-            return await self._reply(exchange, call(place, request, hub.stats), place.errors)
+            return await self._reply(exchange, judged(place, request, hub.stats, hub.fields), place.errors)
         if found.allowed:
             return await self._send(exchange, found.errors.wrong_method(request, found.allowed), found.errors)
         return await self._send(exchange, found.errors.unknown_path(request), found.errors)

@@ -7,12 +7,14 @@ for each name and each use, in tests/net/http/test_uvicorn.py.
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
+from callboard.net.http.hosts import authority, refusal
 from callboard.net.http.settings import HttpSettings
 
 TOO_LATE: Final = "the request did not come within the time there is for it"
@@ -79,8 +81,17 @@ class Uvicorn:
 class Behind(HttpToolsProtocol):
     """Lives from the first request that needs it to the end of its connection."""
 
-    def __init__(self, door: Front, settings: HttpSettings, uvicorn: Uvicorn, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        door: Front,
+        settings: HttpSettings,
+        uvicorn: Uvicorn,
+        loop: asyncio.AbstractEventLoop,
+        allows: Callable[[str], bool] | None = None,
+    ) -> None:
+        """`allows` judges the Host field."""
         super().__init__(uvicorn.config, uvicorn.state, {}, loop)
+        self._allows = allows
         self.door: Front | None = door
         self.between = True
         self.deaf = False
@@ -144,6 +155,7 @@ class Behind(HttpToolsProtocol):
         if (length := self._announced_bytes()) > self._settings.body_max_bytes and length > (limit := self._body_max_bytes()):
             self._refuse(413, f"the body must have at most {limit} bytes")
             raise RefusedError
+        self._require_our_host()
         self._in_head = False
         super().on_headers_complete()
         if self.door is not None:
@@ -168,6 +180,15 @@ class Behind(HttpToolsProtocol):
         """Callback of uvicorn: the parser stopped, at garbage or at our refusal."""
         if not self.deaf:
             self._refuse(400, "this is not valid HTTP/1.1")
+
+    def _require_our_host(self) -> None:
+        if self._allows is None:
+            return
+        fields = [value.decode("latin-1") for name, value in self.headers if name == b"host"]
+        for host in (authority(self.url), *fields):
+            if not self._allows(host):
+                self._refuse(403, refusal(host))
+                raise RefusedError
 
     def _announced_bytes(self) -> int:
         length = next((value for name, value in self.headers if name == b"content-length"), b"0")

@@ -9,7 +9,7 @@ When access rules come, whose rights a block carries is decided here, once, and 
 """
 
 from array import array
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import httptools
@@ -95,9 +95,14 @@ class Sights:
 class Blocks:
     """Header blocks and their facts: at most `max_count` of `max_bytes` each."""
 
-    __slots__ = ("_max_bytes", "_max_count", "_sights", "known")
+    __slots__ = ("_max_bytes", "_max_count", "_not_quick", "_sights", "allows", "known")
 
-    def __init__(self, max_count: int, max_bytes: int) -> None:
+    def __init__(
+        self, max_count: int, max_bytes: int, allows: Callable[[str], bool] | None = None, fields: frozenset[str] = frozenset()
+    ) -> None:  # fmt: skip
+        """`allows` judges the Host field; a block whose host it refuses is never known, nor is one with one of `fields`."""
+        self._not_quick = _NOT_QUICK | fields
+        self.allows = allows
         self.known: dict[bytes, Facts] = {}
         self._max_count = max_count
         self._max_bytes = max_bytes
@@ -106,14 +111,17 @@ class Blocks:
     def judge(self, line: bytes, block: bytes) -> Facts | None:
         """The facts of a block, None when its request must go the long way.
 
-        That is everything but a valid HTTP/1.1 head with a Host and without Expect, Upgrade and Transfer-Encoding.
+        That is everything but a valid HTTP/1.1 head with a Host that is served, and without Expect, Upgrade, Transfer-Encoding and what
+        sites judge.
         """
         if not block.startswith(b" HTTP/1.1\r\n"):
             return None
         judge = _Judge(line + block)
         headers = judge.headers
         length = headers.get("content-length", "0")
-        if judge.keep_alive is None or "host" not in headers or not _NOT_QUICK.isdisjoint(headers):
+        if judge.keep_alive is None or "host" not in headers or not self._not_quick.isdisjoint(headers):
+            return None
+        if self.allows is not None and not self.allows(headers["host"]):
             return None
         if not (length.isascii() and length.isdigit() and len(length) <= _LENGTH_MAX_DIGITS):
             return None

@@ -11,6 +11,7 @@ from callboard.model.time import MILLISECOND, Instant
 from callboard.net.http import coding
 from callboard.net.http.answers import Kept
 from callboard.net.http.behind import Behind
+from callboard.net.http.blocks import Blocks
 from callboard.net.http.handling import refused
 from callboard.net.http.hub import Hub
 
@@ -33,18 +34,25 @@ CLOSING: Final = 7
 LINGERING: Final = 8
 """A refusal is written; what still comes is dropped for a moment."""
 GONE: Final = 9
+_PART_S: Final = 1.0
+"""How long a connection over TLS may take to end when the server stops."""
+_TLS: Final = b"\x16\x03"
+"""How a connection over TLS begins (RFC 8446 section 5.1)."""
 
 
 class Connection(asyncio.Protocol):
     """What is the same whatever is asked. The door that builds on it answers."""
 
     __slots__ = (
-        "_active", "_behind", "_choked", "_ending", "_hub", "_paused", "_rest", "_state", "after", "due", "kept", "slot", "transport",
+        "_active", "_behind", "_blocks", "_choked", "_ending", "_hub", "_paused", "_rest", "_state", "after", "due", "kept", "slot",
+        "transport",
     )  # fmt: skip
     transport: asyncio.Transport
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: Hub, blocks: Blocks) -> None:
         self._hub = hub
+        self._blocks = blocks
+        """The header blocks that its listener knows, and whom it serves."""
         self._behind: Behind | None = None
         self._state = IDLE
         self._rest = b""
@@ -102,7 +110,7 @@ class Connection(asyncio.Protocol):
         """The client sends nothing more. It may still be owed the answer to a write; a blocked query is given up."""
         if self._state in {LATER, FULL}:
             self._ending = True
-            return True
+            return self.transport.get_extra_info("ssl_object") is None  # TLS has no half-closed connections here
         return False
 
     def shutdown(self) -> None:
@@ -177,6 +185,9 @@ class Connection(asyncio.Protocol):
         self.transport.close()
         if self.transport.get_write_buffer_size() > 0:
             self._hub.stalled.add(self, self._hub.timers.now())
+        elif self._ending and self.transport.get_extra_info("ssl_object") is not None:
+            # It says that it closes, and would wait for the client to say the same, which one that rests does not.
+            self._hub.loop.call_later(_PART_S, self.transport.abort)
         return -1
 
     def _deadline(self, time_ms: int) -> None:
@@ -189,8 +200,11 @@ class Connection(asyncio.Protocol):
         """From here on uvicorn reads and answers, until it is between two messages."""
         hub = self._hub
         self._state = SLOW
+        if data.startswith(_TLS):
+            peer, here = self.transport.get_extra_info("peername"), self.transport.get_extra_info("sockname")
+            hub.seldom.warn("%s speaks TLS to %s:%s, where there is none; ask it for http://, or a port of --https", peer[0], *here[:2])
         if self._behind is None:
-            self._behind = Behind(self, hub.settings, hub.uvicorn, hub.loop)
+            self._behind = Behind(self, hub.settings, hub.uvicorn, hub.loop, self._blocks.allows)
             self._behind.connection_made(self.transport)
         self._behind.data_received(data)
         return -1

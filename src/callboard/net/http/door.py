@@ -10,7 +10,7 @@ from typing import Any, Final
 from callboard.model.time import MILLISECOND, Instant
 from callboard.net.http.answers import Kept
 from callboard.net.http.behind import TOO_LATE
-from callboard.net.http.blocks import Facts
+from callboard.net.http.blocks import Blocks, Facts
 from callboard.net.http.connection import ASKING, FULL, IDLE, LATER, LINGERING, PARKED, PARTIAL, SLOW, Connection
 from callboard.net.http.handling import Replying, at_once, failed, too_late
 from callboard.net.http.message import After, Errors, Later, Reply
@@ -24,8 +24,8 @@ class Door(Connection):
 
     __slots__ = ("_errors", "_facts", "_need", "_quick", "_reply", "_waited")
 
-    def __init__(self, quick: Quick) -> None:
-        super().__init__(quick.hub)
+    def __init__(self, quick: Quick, blocks: Blocks | None = None) -> None:
+        super().__init__(quick.hub, blocks or quick.hub.blocks)
         self._quick = quick
         self._need = 0
         """How long `_rest` must be before it is worth another look; 0 when that is not known."""
@@ -57,7 +57,7 @@ class Door(Connection):
     def _consume(self, data: bytes) -> None:
         """Answer the requests in `data`, which begins with one. What is written here is what a hot request costs."""
         hub = self._hub
-        known, lines, dates = hub.blocks.known, hub.answers.lines, hub.dates
+        known, lines, dates = self._blocks.known, hub.answers.lines, hub.dates
         self._active = True
         at, size = 0, len(data)
         while at < size:
@@ -111,7 +111,7 @@ class Door(Connection):
         if end - at > self._hub.settings.head_max_bytes:
             self._refuse_head()
             return None
-        facts = facts or judged or self._hub.blocks.judge(data[at:cut], data[cut:end])
+        facts = facts or judged or self._blocks.judge(data[at:cut], data[cut:end])
         if facts is None or (facts.length and data.startswith(b"GET ", at)):
             self._slow(data[at:])
             return None

@@ -23,6 +23,16 @@ def call(place: Place, request: Request, stats: HttpStats) -> Reply:
         return failed(place.errors, error, stats, f"{request.method} {request.path}")
 
 
+def judged(place: Place, request: Request, stats: HttpStats, fields: frozenset[str]) -> Reply:
+    """The same on the long way, where requests may have header fields that the site judges."""
+    if place.judge is not None and not fields.isdisjoint(request.headers):
+        try:
+            place.judge(request)
+        except Exception as error:  # noqa: BLE001  # as if the handler had raised it
+            return failed(place.errors, error, stats, f"judging {request.method} {request.path}")
+    return call(place, request, stats)
+
+
 class Replying:
     """What an `After` comes to, as something that will be known."""
 

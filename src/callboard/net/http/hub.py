@@ -1,6 +1,7 @@
 """What all connections of a server share, and the tick of a second. It lives as long as the server."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Protocol
 
@@ -13,10 +14,14 @@ from callboard.net.http.coding import Dates
 from callboard.net.http.handling import failed
 from callboard.net.http.message import Answer, Errors
 from callboard.net.http.parked import Parked, Turn
+from callboard.net.http.proxies import Proxies
 from callboard.net.http.routing import Router
 from callboard.net.http.settings import HttpSettings, HttpStats
 from callboard.net.http.stalling import Stalled
 from callboard.net.http.wheel import Timers
+from callboard.net.seldom import Seldom
+
+_log = logging.getLogger(__name__)
 
 
 class Shutting(Protocol):
@@ -35,8 +40,8 @@ class Hub:
     """The parts of a server that every connection uses."""
 
     __slots__ = (
-        "_emptied", "_last", "answers", "blocks", "connections", "dates", "loop", "parked", "router", "settings", "stalled", "stats",
-        "timers", "uvicorn",
+        "_emptied", "_last", "answers", "blocks", "connections", "dates", "fields", "loop", "parked", "proxies", "router", "seldom",
+        "settings", "stalled", "stats", "timers", "uvicorn",
     )  # fmt: skip
 
     def __init__(
@@ -47,11 +52,14 @@ class Hub:
         self.uvicorn = Uvicorn()
         self._last: tuple[Answer | None, bytes, bytes] = None, b"", b""
         self._emptied: asyncio.Future[None] | None = None
+        self.seldom = Seldom(_log)
         self.settings = settings
+        self.proxies = Proxies(settings.trusted_proxies)
         self.loop = loop
         self.stats = HttpStats()
         self.dates = Dates(wall_s)
-        self.blocks = Blocks(settings.blocks_max_count, settings.block_max_bytes)
+        self.fields = router.fields
+        self.blocks = Blocks(settings.blocks_max_count, settings.block_max_bytes, fields=self.fields)
         self.timers = Timers(loop, settings.hand_out_slice_count)
         self.answers = Answers(settings, self.stats, self.dates)
         self.parked = Parked(self.answers, revision, Turn(loop.call_soon, loop.call_later, self.timers.now), settings, self.stats)

@@ -205,3 +205,8 @@ class Site:
     prefix: str
     routes: tuple[Route, ...]
     errors: Errors
+    fields: frozenset[str] = frozenset()
+    """Header fields, in lower case, that hardly anybody sends and that `judge` must see: who sends one goes the long way, so that no
+    answer which is kept for others is given to them unseen."""
+    judge: Callable[[Request], None] | None = None
+    """Asked about a request with one of `fields` before its handler is. Raises what is wrong with it."""

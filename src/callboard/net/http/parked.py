@@ -1,8 +1,8 @@
 """Blocked queries: small objects that wait for an answer to change, without a task, a future or a timer each.
 
 A waiter is parked from its request until a newer body, the end of its wait, or the end of its connection. A change renders each answer
-once, wakes nobody when the body is the same, and writes to the waiters in slices, since ten thousand writes in one go would stop the
-loop for a tenth of a second. Changes that follow closely on a wake-up are merged into the next one.
+once, wakes nobody when the body is the same, and renders and writes in slices, since ten thousand writes or a hundred large answers in one
+go would stop the loop for a tenth of a second, or for seconds. Changes that follow closely on a wake-up are merged into the next one.
 """
 
 from collections import deque
@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection
 from functools import partial
 from typing import Final, Literal, NamedTuple
 
-from callboard.model.time import MICROSECOND, SECOND, Instant
+from callboard.model.time import MICROSECOND, MILLISECOND, SECOND, Instant
 from callboard.model.topics import Topic
 from callboard.net.http.answers import Answers, Kept, Waiter
 from callboard.net.http.message import Errors, Read
@@ -20,6 +20,8 @@ Verdict = Literal["answer", "parked", "refused"]
 ANSWER: Final[Verdict] = "answer"
 PARKED: Final[Verdict] = "parked"
 REFUSED: Final[Verdict] = "refused"
+WAKE_SLICE: Final = 5 * MILLISECOND
+"""So long answers that somebody waits for are rendered in one turn of the loop, or one at least: then others have theirs."""
 
 
 class Turn(NamedTuple):
@@ -41,6 +43,8 @@ class Parked:
         self._settings = settings
         self._stats = stats
         self._count = 0
+        self._due: deque[Kept] = deque()
+        """What is to be rendered for those who wait."""
         self._ready: deque[tuple[set[Waiter], Kept, bool]] = deque()
 
     def read(self, who: Waiter, read: Read, errors: Errors) -> tuple[Verdict, Kept]:
@@ -85,18 +89,34 @@ class Parked:
 
     def changed(self, topics: Collection[Topic]) -> None:
         """These topics have changed: whoever waits for an answer that is now another one is woken."""
+        idle = not self._due
         for kept in self._answers.changed(topics):
+            if kept.paused:
+                continue
+            kept.paused = True
             pause = kept.quiet_until - self._turn.now()
-            if pause <= 0:
-                self._wake(kept)
-            elif not kept.paused:
-                kept.paused = True
+            if pause > 0:
                 self._turn.later(pause / SECOND, partial(self._wake, kept))
+                continue
+            self._due.append(kept)
+        if idle and self._due:
+            self._wake_due()
 
     def release_all(self) -> None:
         """Answer everybody with what there is."""
         for kept in self._answers.waited():
             self._put_ready(kept, whatever=True)
+
+    def _wake_due(self) -> None:
+        end = self._turn.now() + WAKE_SLICE
+        try:
+            while self._due:
+                self._wake(self._due.popleft())
+                if self._turn.now() >= end:
+                    break
+        finally:
+            if self._due:  # also when one could not be handed out
+                self._turn.soon(self._wake_due)
 
     def _wake(self, kept: Kept) -> None:
         kept.paused = False

@@ -58,6 +58,7 @@ class Quick:
             return None
         hub.stats.quick += 1
         request = QuickRequest(method, path, raw_query, body, facts, caller.transport)
+        request.proxies = hub.proxies
         request.rest = rest
         reply = call(place, request, hub.stats)
         if isinstance(reply, Answer):

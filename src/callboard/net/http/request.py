@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from callboard.net.http.blocks import Facts, joined
+from callboard.net.http.proxies import HEADER, Proxies
 from callboard.wire.url import Query
 
 _MAPPED: Final = "::ffff:"
@@ -23,7 +24,7 @@ def plain_address(address: str) -> str:
 class HttpRequest(ABC):
     """What both doors have in common."""
 
-    __slots__ = ("_query", "_raw_query", "body", "method", "path", "rest", "touched")
+    __slots__ = ("_query", "_raw_query", "body", "method", "path", "proxies", "rest", "touched")
 
     def __init__(self, method: str, path: str, raw_query: str, body: bytes) -> None:
         self.method = method
@@ -32,6 +33,8 @@ class HttpRequest(ABC):
         self.body = body
         self.touched = False
         self._raw_query = raw_query
+        self.proxies: Proxies | None = None
+        """Whose word counts about who calls."""
         self._query: Query | None = None
 
     @property
@@ -49,9 +52,12 @@ class HttpRequest(ABC):
 
     @property
     def peer(self) -> str:
-        """The caller's IP address; empty when the socket has none."""
+        """The caller's IP address, as a trusted proxy tells it; empty when the socket has none."""
         self.touched = True
-        return self._address(peer=True)
+        peer = self._address(peer=True)
+        if self.proxies and (forwarded := self._headers().get(HEADER)):
+            return self.proxies.caller(peer, forwarded)
+        return peer
 
     @property
     def local(self) -> str:

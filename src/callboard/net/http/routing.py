@@ -4,6 +4,7 @@ The most specific path decides first: an exact one, else the longest prefix. Onl
 another method is 405 also where a shorter prefix would take it. `/` alone is a page, not a prefix of everything.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from callboard.net.http.message import TEXT, Answer, Errors, Request, Route, Site
@@ -14,6 +15,8 @@ class Place(NamedTuple):
 
     route: Route
     errors: Errors
+    judge: Callable[[Request], None] | None = None
+    """Of its site."""
 
 
 class Missing(NamedTuple):
@@ -56,16 +59,21 @@ class Router:
         self._sites = sorted(sites, key=lambda site: len(site.prefix), reverse=True)
         for site in sites:
             for route in site.routes:
-                self._add(route, site.errors)
+                self._add(route, site)
 
-    def _add(self, route: Route, errors: Errors) -> None:
+    @property
+    def fields(self) -> frozenset[str]:
+        """The header fields that sites judge."""
+        return frozenset().union(*(site.fields for site in self._sites))
+
+    def _add(self, route: Route, site: Site) -> None:
         if not route.path.startswith("/"):
             raise ValueError(f"route {route.method} {route.path} must start with /")
         table = self._prefixes if route.path.endswith("/") and route.path != "/" else self._exact
         methods = table.setdefault(route.path, {})
         if route.method in methods:
             raise ValueError(f"two routes for {route.method} {route.path}")
-        methods[route.method] = Place(route, errors)
+        methods[route.method] = Place(route, site.errors, site.judge)
         if table is self._prefixes:
             self._depth = max(self._depth, route.path.count("/"))
 

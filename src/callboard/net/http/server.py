@@ -5,20 +5,34 @@ import errno
 import socket
 import time
 from collections.abc import Callable, Collection
+from functools import partial
 from typing import ClassVar, Final
 
+from callboard.core.callers import is_loopback
 from callboard.model.errors import CallboardError
 from callboard.model.topics import Topic
 from callboard.net.http.app import LongWay
+from callboard.net.http.blocks import Blocks
 from callboard.net.http.door import Door
+from callboard.net.http.hosts import Hosts
 from callboard.net.http.hub import Hub
 from callboard.net.http.message import Site
 from callboard.net.http.quick import Quick
 from callboard.net.http.routing import Router
 from callboard.net.http.settings import HttpSettings, HttpStats
+from callboard.net.tls import ServerTls
+from callboard.net.tls_listening import TlsLimits, TlsListener
 
 _LAST_S: Final = 0.5
 """For connections that were cut off to notice it."""
+_SPEAK_TLS: Final = b"this port speaks TLS: ask it for https://, not http://\n"
+_CLEAR_TEXT: Final = b"\r\n".join(
+    (
+        b"HTTP/1.1 400 Bad Request", b"content-type: text/plain; charset=utf-8", b"content-length: %d" % len(_SPEAK_TLS),
+        b"connection: close", b"", _SPEAK_TLS,
+    )
+)  # fmt: skip
+"""What is said to somebody who speaks HTTP without TLS where it is spoken."""
 _NOT_HERE: Final = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 
 
@@ -44,7 +58,10 @@ class HttpServer:
         self._quick = Quick(self._hub)
         self._long_way = LongWay(self._hub)
         self._hub.uvicorn.load(self._long_way.application())
+        self._hosts = Hosts((*settings.allowed_hosts, *settings.own_hosts))
+        self._guarded = Blocks(settings.blocks_max_count, settings.block_max_bytes, self._hosts.allows, self._hub.fields)
         self._servers: list[asyncio.Server] = []
+        self._secured: list[TlsListener] = []
         self._tick()
 
     @property
@@ -56,25 +73,38 @@ class HttpServer:
         """Call after each durable group, when the view has folded it: these topics have other answers now. Wakes who waits for them."""
         self._hub.parked.changed(topics)
 
-    async def start(self, host: str, port: int) -> list[tuple[str, int]]:
-        """Listen at an address, port 0 for any that is free; answers host and port of each socket. Raises `ListenError`."""
-        loop = self._hub.loop
+    async def start(self, host: str, port: int, *, tls: ServerTls | None = None, guarded: bool = False) -> list[tuple[str, int]]:
+        """Listen at an address, port 0 for any that is free; answers host and port of each socket. Raises `ListenError`.
+
+        `guarded`: on loopback, requests whose Host field names somebody else are refused.
+        """
         addresses = []
-        for listening in await _bind(loop, host, port):
+        for listening in await _bind(self._hub.loop, host, port):
             address = listening.getsockname()[:2]
+            blocks = self._guarded if guarded and is_loopback(address[0]) else self._hub.blocks
             try:
-                server = await loop.create_server(lambda: Door(self._quick), sock=listening, backlog=self._hub.settings.backlog_max_count)
+                await self._listen(listening, partial(Door, self._quick, blocks), tls)
             except OSError as error:
+                listening.close()
                 raise ListenError(host, port, error.strerror or str(error)) from error
-            self._servers.append(server)
             addresses.append((address[0], address[1]))
         return addresses
+
+    async def _listen(self, listening: socket.socket, make: Callable[[], Door], tls: ServerTls | None) -> None:
+        settings = self._hub.settings
+        if tls is None:
+            self._servers.append(await self._hub.loop.create_server(make, sock=listening, backlog=settings.backlog_max_count))
+        else:
+            limits = TlsLimits(settings.backlog_max_count, settings.handshakes_max_count, settings.handshake_time_max_ms)
+            self._secured.append(TlsListener(listening, tls, make, limits, _CLEAR_TEXT))
 
     async def stop(self, grace_s: float) -> None:
         """Accept nothing more, answer blocked queries with what there is, end streams, let the rest finish; after `grace_s` cut it off."""
         hub = self._hub
         for server in self._servers:
             server.close()
+        while self._secured:
+            await self._secured.pop().close()
         for connection in list(hub.connections):
             connection.shutdown()
         hub.parked.release_all()

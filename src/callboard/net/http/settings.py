@@ -52,6 +52,16 @@ class HttpSettings(Struct, frozen=True, kw_only=True):
     """Shorter bodies are not worth compressing."""
     backlog_max_count: int = 2_048
     """Connections the kernel holds for us before they are accepted."""
+    handshakes_max_count: int = 1_024
+    """TLS handshakes under way at once; one more ends the oldest, or is closed itself when that has not dawdled."""
+    handshake_time_max_ms: int = 10_000
+    """From a connection over TLS to the end of its handshake; then it is closed."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Further names in the Host field that a listener on loopback serves: `name`, `.example.org` for all below it, `*` for any."""
+    own_hosts: tuple[str, ...] = ()
+    """Names that follow from where the server listens and is advertised."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Networks whose X-Forwarded-For says who calls."""
 
 
 @dataclass(slots=True)

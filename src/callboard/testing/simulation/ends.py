@@ -111,6 +111,11 @@ class Ends:
         elif self.now_s < max(since, self._opened_s) + signs.reap_s - 0.01:
             self._blame.blame("Reaped", f"{key} was removed, critical since {since:.3f}, in a term opened at {self._opened_s:.3f}")
 
+    def restored(self, key: Key, after: State) -> None:
+        """A check stands as it did once, because the catalog was replaced."""
+        if isinstance(after, CheckRow) and after.status == Status.CRITICAL:
+            self._critical_s.setdefault(key, self.now_s)
+
     def turned(self, key: Key, before: State, after: CheckRow, lease: Lease) -> None:
         """A check has come to stand otherwise."""
         was = before.status if isinstance(before, CheckRow) else ""

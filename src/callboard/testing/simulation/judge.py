@@ -66,11 +66,37 @@ class Judge:
             self.ends.opened()
             self.disturbances.append(self.now_s)
         by_revision = {outcome.revision: outcome.command for outcome in group.outcomes if outcome.changed}
+        restores = self._restores(group)
+        if restores:
+            self.disturbances.append(self.now_s)
         for key, before, after in turns:
-            if key.startswith("i/"):
-                self._judge_instance(key, before, after, group, by_revision)
-            elif isinstance(after, CheckRow):
-                self.ends.turned(key, before, after, lease)
+            if self._restored(key, after, group, restores):
+                self.ends.restored(key, after)
+            else:
+                self._turned(key, before, after, group, by_revision, lease)
+
+    def _turned(  # one row, and all there is to know of its group
+        self, key: Key, before: State, after: State, group: Group, by_revision: dict[Revision, CommandId], lease: Lease
+    ) -> None:
+        if key.startswith("i/"):
+            self._judge_instance(key, before, after, group, by_revision)
+        elif isinstance(after, CheckRow):
+            self.ends.turned(key, before, after, lease)
+
+    def _restores(self, group: Group) -> dict[Revision, Wish]:
+        """Those of its commands that replaced the catalog."""
+        wishes = ((outcome.revision, self.wishes.get(outcome.command)) for outcome in group.outcomes if outcome.changed)
+        return {revision: wish for revision, wish in wishes if wish is not None and wish.kind == "restore"}
+
+    def _restored(self, key: Key, after: State, group: Group, restores: dict[Revision, Wish]) -> bool:
+        """Whether a row is what a restore has made it: there as it was then, or gone because it was not there."""
+        row = group.rows[key]
+        if row is None:
+            return any(key not in wish.rows for wish in restores.values())
+        wish = restores.get(row.revision)
+        if wish is not None and key.startswith("i/") and after != wish.rows.get(key) and isinstance(after, InstanceRow) and after.version:
+            self._blame.blame("Restored", f"{key} became {after} by {wish}, which has {wish.rows.get(key)}")
+        return wish is not None
 
     def _steps(self, group: Group) -> list[Step]:
         """What each command of a client did, also where a later one in the same group did away with it."""
@@ -80,7 +106,9 @@ class Judge:
             if wish is None or not outcome.changed:
                 continue
             at, check = outcome.revision, CheckRow(wish.name, wish.version)
-            if wish.kind == "register":
+            if wish.kind == "restore":
+                steps += [(key, at, wish.rows.get(key)) for key in sorted({*self.truth.all_keys(), *wish.rows, *group.rows})]
+            elif wish.kind == "register":
                 steps.append((wish.instance, at, InstanceRow(wish.name, "", {VERSION: wish.version})))
                 steps.append((wish.check, at, CheckRow(wish.name, Status.PASSING)))
             elif wish.kind == "deregister":

@@ -9,6 +9,7 @@ from callboard.testing.simulation.blame import Blame, BrokenRuleError
 from callboard.testing.simulation.faults import begin
 from callboard.testing.simulation.judge import ANSWERED_WITHIN_S
 from callboard.testing.simulation.loop import OutOfTimeError, SimulationLoop, run_simulated
+from callboard.testing.simulation.meddler import wrong_aliases
 from callboard.testing.simulation.plan import Fault, Plan, plan
 from callboard.testing.simulation.providers import Provider
 from callboard.testing.simulation.store import WORLD
@@ -101,6 +102,7 @@ def _fault(loop: SimulationLoop, world: World, fault: Fault) -> None:
 
 def _calm(world: World) -> None:
     world.blame.note("fault", "everything is mended")
+    world.meddler.calm = True
     for provider in world.providers:
         provider.calm = True
 
@@ -126,6 +128,8 @@ def judge_end(world: World) -> None:
         if not contact.known or contact.leader != world.leader or contact.age_ms > 2_500:
             blame.blame("Converged", f"{process.name} says {contact}, {world.leader} leads")
         judge.views.compare(process)
+        if wrong := wrong_aliases(registry.view):
+            blame.blame("Aliases", f"{process.name} shows {wrong}, which do not say what stands behind them")
     for watcher in world.watchers:
         watcher.judge_rest()
     for provider in world.providers:

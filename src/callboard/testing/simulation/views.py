@@ -3,6 +3,7 @@
 from typing import Final
 
 from callboard.core.catalog.changes import Changes
+from callboard.core.catalog.connected import connect_index
 from callboard.core.catalog.indexes import service_index, table_index
 from callboard.model.rows import Revision
 from callboard.model.topics import Topic
@@ -50,6 +51,8 @@ class Views:
                 index = table_index(view, topic)
             elif topic.startswith("s/"):
                 index = service_index(view, *topic[2:].split("/", 1))
+            elif topic.startswith("p/"):
+                index = connect_index(view, *topic[2:].split("/", 1))
             else:
                 continue
             if index < self._indexes.get((name, topic), 0):

@@ -1,10 +1,12 @@
 """What clients ask for, one request at a door at a time, and what is said to them. A wish lives as long as the run."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from callboard.model.rows import CommandId, Key, Outcome, Revision, check_key, instance_key
 from callboard.testing.simulation.process import Process
 from callboard.testing.simulation.signs import Sign
+from callboard.testing.simulation.truth import State
 
 
 @dataclass(slots=True, eq=False)
@@ -23,6 +25,8 @@ class Wish:
     id: CommandId | None = None
     outcome: Outcome | None = None
     rewinds: int = 0
+    rows: Mapping[Key, State] = field(default_factory=dict)
+    """Of a restore: all there will be of instances and checks."""
 
     def __str__(self) -> str:
         told = self.outcome

@@ -17,6 +17,7 @@ from callboard.testing.simulation.engine import LeasedEngine
 from callboard.testing.simulation.fleet import Fleet
 from callboard.testing.simulation.judge import Judge
 from callboard.testing.simulation.loop import SimulationLoop
+from callboard.testing.simulation.meddler import Meddler
 from callboard.testing.simulation.network import Network, VirtualCourier
 from callboard.testing.simulation.plan import Plan
 from callboard.testing.simulation.process import HostClock, Process
@@ -68,6 +69,9 @@ class World:
             Watcher(f"w{number}", self.judge, blame, self._chance(f"watcher {number}"), self.find, plan.members)
             for number in range(plan.watchers)
         ]  # fmt: skip
+        self.meddler = Meddler(
+            self.judge, self._chance("meddler"), Line(self.network, "x"), plan.members, restores=not plan.fleet
+        )  # fmt: skip
         self.readers = [
             Reader(self.judge, blame, self._chance(f"reader {number}"), Line(self.network, f"r{number}"), plan.members)
             for number in range(plan.readers)
@@ -195,6 +199,7 @@ class World:
         for provider in self.providers:
             self._tasks.spawn(provider.live(), name=provider.name)
         self._tasks.spawn(self.fleet.sign_in(), name="fleet")
+        self._tasks.spawn(self.meddler.live(), name="meddler")
         for watcher in self.watchers:
             self._tasks.spawn(watcher.live(), name=watcher.name)
         for reader in self.readers:
