@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"reflect"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"time"
@@ -13,7 +14,10 @@ import (
 	"github.com/hashicorp/consul/api"
 )
 
-const patience = 20 * time.Second
+const (
+	patience = 20 * time.Second
+	limit    = 2 * time.Minute // of one story; one that hangs is told with what it waits for
+)
 
 type story struct {
 	name string
@@ -33,14 +37,24 @@ func main() {
 }
 
 // What went wrong in a story.
-func failure(one story, client *api.Client) (failed string) {
-	defer func() {
-		if found := recover(); found != nil {
-			failed = fmt.Sprintf("%v\n%s", found, debug.Stack())
-		}
+func failure(one story, client *api.Client) string {
+	failed := make(chan string, 1)
+	go func() {
+		defer func() {
+			if found := recover(); found != nil {
+				failed <- fmt.Sprintf("%v\n%s", found, debug.Stack())
+			}
+		}()
+		one.told(client)
+		failed <- ""
 	}()
-	one.told(client)
-	return ""
+	select {
+	case said := <-failed:
+		return said
+	case <-time.After(limit):
+		stacks := make([]byte, 1<<20)
+		return fmt.Sprintf("not over within %v\n%s", limit, stacks[:runtime.Stack(stacks, true)])
+	}
 }
 
 func must(err error) {

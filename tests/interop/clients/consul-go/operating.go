@@ -47,13 +47,13 @@ var operating = []story{
 	}},
 	{"the log is followed", func(client *api.Client) {
 		for _, follow := range []func(string, <-chan struct{}, *api.QueryOptions) (chan string, error){client.Agent().Monitor, client.Agent().MonitorJSON} {
-			stop := make(chan struct{})
+			stop, ended := make(chan struct{}), make(chan struct{})
 			lines := got(follow("debug", stop, nil))
-			go func() {
-				for end := false; !end; {
+			go func() { // until the end: the client looks at stop only when a line comes
+				for {
 					select {
-					case <-stop:
-						end = true
+					case <-ended:
+						return
 					default:
 						client.Agent().Reload()
 					}
@@ -63,6 +63,7 @@ var operating = []story{
 			close(stop)
 			for range lines {
 			}
+			close(ended)
 		}
 	}},
 	{"the servers, and who leads", func(client *api.Client) {
