@@ -15,7 +15,8 @@ from callboard.model.rows import ZERO, Revision
 from callboard.model.service import NOWHERE, Kind, Locality, NamedPort
 
 WEIGHT_MAX: Final = 65535
-_ANY_ADDRESS: Final = frozenset({"0.0.0.0", "::", "[::]"})  # noqa: S104  # named in order to be refused
+ANY_ADDRESS: Final = frozenset({"0.0.0.0", "::", "[::]"})  # noqa: S104  # named in order to be refused
+"""Where a server may listen, and nobody can call."""
 
 
 class Phase(StrEnum):
@@ -158,7 +159,7 @@ class InstanceSpec(Struct, frozen=True, gc=False, kw_only=True):
         names.meta("meta", self.meta)
         if self.address:
             names.name("address", self.address)
-        if self.address in _ANY_ADDRESS:
+        if self.address in ANY_ADDRESS:
             raise InvalidError(
                 "address", f"{self.address} is no address that others could call; name one, or leave it out for the caller's"
             )

@@ -4,6 +4,7 @@ The protocol itself is `h2`, which does no input and output; these classes carry
 """
 
 import asyncio
+from abc import ABC, abstractmethod
 from typing import Final, cast
 
 from h2.config import H2Configuration
@@ -34,7 +35,7 @@ _OLD: Final = b"HTTP/1"
 """As a frame of HTTP/2 it would be one that never ends."""
 
 
-class _Asking(asyncio.Protocol):
+class _Asking(asyncio.Protocol, ABC):
     """One HTTP/2 connection and one question on it."""
 
     def __init__(self) -> None:
@@ -90,9 +91,9 @@ class _Asking(asyncio.Protocol):
             self.done.set_exception(RequestError(problem))
             self.done.exception()  # perhaps nobody waits for it any more
 
+    @abstractmethod
     def ask(self) -> None:
         """Send the question."""
-        raise NotImplementedError
 
     def take(self, event: Event) -> None:
         """Something came."""

@@ -14,14 +14,13 @@ from callboard.frontend.consul.translate_addresses import ip_version
 from callboard.frontend.consul.translate_mesh import Definition, Mesh, listed, mesh_of, problems_of
 from callboard.model import names
 from callboard.model.errors import InvalidError
-from callboard.model.instance import DEFAULT_WEIGHTS, WEIGHT_MAX, InstanceSpec, TaggedAddress, Weights
+from callboard.model.instance import ANY_ADDRESS, DEFAULT_WEIGHTS, WEIGHT_MAX, InstanceSpec, TaggedAddress, Weights
 from callboard.model.service import Kind
 from callboard.wire.consul_body import AddressBody, CatalogServiceBody, LocalityBody, ServiceBody, SidecarBody, WeightsBody
 from callboard.wire.consul_go import quote
 from callboard.wire.consul_proxy import ProxyBody
 
 LOOPBACK: Final = "127.0.0.1"
-_ANY_ADDRESS: Final = frozenset({"0.0.0.0", "::", "[::]"})  # noqa: S104  # named in order to be refused
 _META_RESERVED: Final = "consul-"
 _META_OF_MESH_GATEWAYS: Final = frozenset({"consul-wan-federation"})
 _META_KEY_CHARS: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-")
@@ -132,7 +131,7 @@ def _with_defaults(given: SidecarBody, body: ServiceBody, parent: InstanceSpec) 
 
 
 def _refuse_any_address(address: str) -> None:
-    if address in _ANY_ADDRESS:
+    if address in ANY_ADDRESS:
         raise invalid("Invalid service address")
 
 
