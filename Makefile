@@ -41,6 +41,7 @@ check: $(STAMP) ## Lint, format, types, floors, dependencies, sizes; changes not
 fix: $(STAMP) ## The twin of check: mend what ruff can mend
 	@$(BIN)/ruff check --fix --exit-zero --quiet
 	@$(BIN)/ruff format
+	@$(BIN)/python -m tools.metrics
 	@$(BIN)/python -m tools.reference
 	@$(BIN)/python -m tools.compatibility
 	@tools/check

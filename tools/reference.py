@@ -1,11 +1,8 @@
 """Write docs/reference.md from the code: every setting, route, command and metric. `--check` only tells whether it is up to date."""
 
-import ast
 import asyncio
-import inspect
 import sys
 import tempfile
-import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,7 +16,8 @@ from callboard.client.settings import CA_VARIABLE, CERT_VARIABLE, KEY_VARIABLE, 
 from callboard.server.assemble import Server
 from callboard.server.root import root_site
 from callboard.server.settings import PREFIX, ROOMS, ServerSettings, load, tunable
-from callboard.server.telemetry import fields_of, metric_name
+from tools.attributes import attribute_texts
+from tools.metrics import table
 from tools.reference_api import api
 
 TARGET = Path(__file__).resolve().parents[1] / "docs" / "reference.md"
@@ -27,20 +25,6 @@ HEAD = """# Reference
 
 Generated from the code by `make fix`, and held to it by `make check`. Each frontend and store has a README with more.
 """
-
-
-def attribute_texts(struct: type) -> dict[str, str]:
-    """The literal below each attribute of a class, or the comment-free nothing."""
-    tree = ast.parse(textwrap.dedent(inspect.getsource(struct))).body[0]
-    assert isinstance(tree, ast.ClassDef)
-    texts: dict[str, str] = {}
-    last = ""
-    for statement in tree.body:
-        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
-            last = statement.target.id
-        elif isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant) and last:
-            texts[last] = " ".join(str(statement.value.value).split())
-    return texts
 
 
 def settings_of(title: str, struct: type[msgspec.Struct], names: list[str], variable: str, key: str) -> Iterator[str]:
@@ -108,8 +92,8 @@ def described(texts: dict[str, str], name: str) -> str:
     return texts.get(name, name.replace("_", " ")).replace("|", "\\|")
 
 
-async def routes_and_metrics() -> list[str]:
-    """Every route of every site, and every metric."""
+async def routes() -> list[str]:
+    """Every route of every site."""
     with tempfile.TemporaryDirectory() as directory:
         server = Server(load({"data": directory, "http": ["127.0.0.1:0"], "dns": "127.0.0.1:0"}, {}))
         lines = ["## Routes\n", "A path that ends in `/` takes everything below it.\n"]
@@ -118,10 +102,12 @@ async def routes_and_metrics() -> list[str]:
             lines += [f"### {site.prefix}\n", "| method | path |", "|---|---|"]
             lines += [f"| {route.method} | `{route.path}` |" for route in sorted(site.routes, key=lambda route: (route.path, route.method))]
             lines.append("")
-        lines += ["## Metrics\n", "At `/metrics`, in Prometheus' text format.\n", "| metric | from |", "|---|---|"]
-        lines += [f"| `callboard_{name}` | the catalog as it is now |" for name in server.gauges()]
-        lines += [f"| `{metric_name(room, field)}` | {room} |" for room, stats in server.rooms.items() for field, _ in fields_of(stats)]
-        return [*lines, ""]
+        return lines
+
+
+def metrics() -> list[str]:
+    """Every metric."""
+    return ["## Metrics\n", "At `/metrics`, in Prometheus' text format.\n", "| metric | what it is |", "|---|---|", *table(), ""]
 
 
 def commands() -> Iterator[str]:
@@ -138,7 +124,7 @@ def commands() -> Iterator[str]:
 
 def document() -> str:
     """The whole page."""
-    return "\n".join([HEAD, *settings(), *sdk(), *api(), *asyncio.run(routes_and_metrics()), *commands()]).rstrip() + "\n"
+    return "\n".join([HEAD, *settings(), *sdk(), *api(), *asyncio.run(routes()), *metrics(), *commands()]).rstrip() + "\n"
 
 
 def main() -> int:

@@ -108,3 +108,11 @@ def test_root_and_metrics() -> None:
         assert caught.value.code == 404
         assert b"nothing is served at /nowhere" in caught.value.read()
         caught.value.close()
+
+
+def test_every_metric_says_what_it_is() -> None:
+    with running_server("--dev") as server:
+        said = dict(line.split(" ", 3)[2:] for line in get(server, "/metrics").decode().splitlines() if line.startswith("# HELP"))
+    assert said["callboard_http_parked_now"] == "Blocked queries that wait."
+    assert not [name for name, text in said.items() if not text[0].isupper() and not text[0].isdigit()]
+    assert not [name for name, text in said.items() if not text.endswith(".")]

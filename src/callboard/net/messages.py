@@ -41,8 +41,9 @@ class DatagramStats:
     connections_now: int = 0
     """TCP connections open now."""
     connections_made: int = 0
+    """TCP connections that were taken."""
     connections_ended: int = 0
-    """Closed by us: silent for too long, one too many, or not speaking the protocol."""
+    """TCP connections closed by us: silent for too long, one too many, or not speaking the protocol."""
 
 
 class Later:

@@ -6,6 +6,7 @@ get `_total`.
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
+from typing import Final
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -13,7 +14,22 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 
 from callboard.frontend.base import Measure
+from callboard.server.metric_texts import TEXTS
 
+GAUGES: Final = {
+    "revision": "The revision of this server's view.",
+    "ready": "1 once there is a view, and requests are answered.",
+    "nodes": "Nodes in the catalog.",
+    "services": "Services in the catalog, of all namespaces.",
+    "instances": "Instances in the catalog.",
+    "checks": "Checks in the catalog.",
+    "floors": "Rows that keep the index of what was removed.",
+    "leading": "1 while this server leads.",
+    "leader_known": "1 while this server knows who leads.",
+    "members_count": "Servers that are present.",
+    "view_age_ms": "Milliseconds since this server last knew its view to be the newest; 0 at the leader.",
+}
+"""How the catalog is now, and how this server stands among the members."""
 _GAUGES = ("_now", "_bytes", "_count", "_revision", "_seconds")
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 
@@ -25,11 +41,11 @@ class _Rooms(Collector):
 
     def collect(self) -> Iterator[Metric]:
         for name, value in self._gauges().items():
-            yield GaugeMetricFamily(f"callboard_{name}", name.replace("_", " "), value=value)
+            yield GaugeMetricFamily(f"callboard_{name}", GAUGES[name], value=value)
         for room, stats in self._rooms.items():
             for field, value in fields_of(stats):
                 name = metric_name(room, field)
-                text = f"{room}: {field.replace('_', ' ')}"
+                text = TEXTS.get(f"{type(stats).__name__}.{field}", f"{room}: {field.replace('_', ' ')}")
                 family = GaugeMetricFamily if field.endswith(_GAUGES) else CounterMetricFamily
                 yield family(name, text, value=value)
 

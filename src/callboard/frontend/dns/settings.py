@@ -86,14 +86,14 @@ class DnsStats(DatagramStats):
     truncated: int = 0
     """Answers with TC."""
     malformed: int = 0
-    """FORMERR, or what nobody answers: responses, scraps."""
+    """Questions answered with FORMERR, or not at all: responses, scraps."""
     refused: int = 0
-    """REFUSED, NOTIMP, BADVERS."""
+    """Questions answered with REFUSED, NOTIMP or BADVERS."""
     not_ready: int = 0
-    """SERVFAIL."""
+    """Questions answered with SERVFAIL, because there was no view yet."""
     recursed: int = 0
-    """Answered with the help of a recursor."""
+    """Questions answered with the help of a recursor."""
     recursion_failures: int = 0
-    """No recursor answered, or too many questions waited: SERVFAIL, or a CNAME alone."""
+    """Questions that no recursor answered, or for which too many waited: SERVFAIL, or a CNAME alone."""
     drops: int = 0
     """Kept answers that a change made void."""

@@ -34,7 +34,7 @@ class PeerStats:
     sent: int = 0
     """Messages that were answered by another member."""
     unreachable: int = 0
-    """Messages that were not, or not in time, or not by who was asked."""
+    """Messages that another member did not answer, or not in time, or that somebody else answered."""
     heard: int = 0
     """Messages of other members that were taken."""
     refused: int = 0

@@ -69,9 +69,11 @@ class HttpStats:
     """Plain counters, written where things happen and read at scrape."""
 
     connections_now: int = 0
+    """Connections open now."""
     connections_made: int = 0
+    """Connections that were taken."""
     connections_refused: int = 0
-    """Above the limit."""
+    """Connections that were not, because there were too many."""
     hits: int = 0
     """Requests answered from a kept answer by their line alone."""
     quick: int = 0
@@ -91,8 +93,8 @@ class HttpStats:
     stalled: int = 0
     """Connections cut off because nobody read the answer."""
     answers_now: int = 0
-    """Kept answers."""
+    """Answers that are kept now."""
     answers_bytes: int = 0
-    """Their size now."""
+    """Size of the answers that are kept now."""
     failures: int = 0
     """Handlers and renderers that raised something unexpected."""

@@ -31,10 +31,15 @@ class MemoryStats:
     """Figures for the metrics page: how often since the start, and what there is now."""
 
     groups: int = 0
+    """Groups that were written."""
     rows: int = 0
+    """Rows of these groups."""
     fenced_reads: int = 0
+    """Groups without rows, which only prove the lead."""
     rows_count: int = 0
+    """Rows there are."""
     history_count: int = 0
+    """Groups that are kept for those who follow."""
 
 
 class MemoryLeadership:

@@ -32,15 +32,25 @@ class SqliteStats:
     """Figures for the metrics page: how often since the start, and the last three as of the last group."""
 
     groups: int = 0
+    """Groups that were written."""
     rows: int = 0
+    """Rows of these groups."""
     fenced_reads: int = 0
+    """Groups without rows, which only prove the lead."""
     refused: int = 0
+    """Groups that were not written."""
     loads: int = 0
+    """Times every row was read."""
     changelog_reads: int = 0
+    """Times somebody who follows was given groups from the file, not from memory."""
     foreign_changes: int = 0
+    """Times the file was changed by another program."""
     changelog_count: int = 0
+    """Groups that are kept for those who follow, as of the last group."""
     changelog_bytes: int = 0
+    """Size of the groups that are kept for those who follow, as of the last group."""
     wal_bytes: int = 0
+    """Size of the write-ahead log, as of the last group."""
 
 
 class SqliteLeadership:
