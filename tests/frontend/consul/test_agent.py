@@ -6,6 +6,7 @@ from urllib.parse import quote
 import pytest
 
 from callboard.frontend.consul.settings import ConsulSettings
+from callboard.net.seldom import LINES_MAX_COUNT
 from tests.frontend.consul.harness import Consul, consul
 from tests.support import run
 
@@ -34,6 +35,16 @@ def test_a_name_that_dns_cannot_say_is_logged(caplog: pytest.LogCaptureFixture) 
             assert [record.getMessage().partition(":")[0] for record in caplog.records if "DNS" in record.getMessage()] == [
                 "service 'we b' cannot be found over DNS"
             ]
+
+    run(scenario())
+
+
+def test_names_that_dns_cannot_say_do_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario() -> None:
+        async with consul() as door:
+            for number in range(LINES_MAX_COUNT + 5):
+                await door.put("/v1/agent/service/register", WEB | {"Name": f"we b{number}", "ID": str(number)})
+            assert len([record for record in caplog.records if "DNS" in record.getMessage()]) == LINES_MAX_COUNT
 
     run(scenario())
 

@@ -20,7 +20,7 @@ from callboard.model.names import PUBLIC
 from callboard.model.rows import Refusal
 from callboard.model.topics import node_topic, services_topic
 from callboard.net.http.message import JSON, Answer, Content, Read, Reply, Request, Route
-from callboard.registry.findable import warn_of_name
+from callboard.registry.findable import NameWarnings
 from callboard.wire.consul_body import SERVICE
 from callboard.wire.consul_go import parse_bool, quote
 from callboard.wire.consul_json import AgentService, encode
@@ -51,6 +51,7 @@ class AgentServices:
 
     def __init__(self, door: Door) -> None:
         self._door = door
+        self._names = NameWarnings()
 
     def routes(self) -> tuple[Route, ...]:
         """This subject's part of the table."""
@@ -126,7 +127,7 @@ class AgentServices:
         refuse_scripts(sidecar.checks if sidecar is not None else (), allowed=door.registry.settings.script_checks)
         refuse_scripts((attached.check for attached in checks), allowed=door.registry.settings.script_checks)
         door.refuse_own(caller.key, instance.id, *(attached.check.id for attached in checks))
-        warn_of_name(door.registry.view, instance.namespace, instance.service)
+        self._names.look_at(door.registry.view, instance.namespace, instance.service)
         command = Register(
             nonce=door.registry.entropy.nonce(), node=caller.node, instance=instance, checks=checks,
             replace_checks=query.get("replace-existing-checks") in _YES, sidecar=sidecar,

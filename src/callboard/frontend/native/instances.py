@@ -18,7 +18,7 @@ from callboard.model.names import PUBLIC
 from callboard.model.rows import Outcome, Refusal
 from callboard.model.topics import NODES, Topic, checks_topic, services_topic
 from callboard.net.http.message import Answer, Content, Later, Reply, Request
-from callboard.registry.findable import warn_of_name
+from callboard.registry.findable import NameWarnings
 from callboard.wire import native
 from callboard.wire import native_decoding as decoding
 
@@ -28,6 +28,7 @@ class Instances:
 
     def __init__(self, ask: Asking) -> None:
         self._ask = ask
+        self._names = NameWarnings()
 
     def operations(self) -> tuple[Served, ...]:
         """Its lines of the table."""
@@ -52,7 +53,7 @@ class Instances:
         instance = body.id or body.service
         if namespace == PUBLIC:
             self._ask.refuse_own(caller.node.name.lower(), instance, *(attached.check.id for attached in command.checks))
-        warn_of_name(self._ask.view, namespace, body.service)
+        self._names.look_at(self._ask.view, namespace, body.service)
         return self._write(command, Target("", instance, namespace), body.service)
 
     def deregister(self, request: Request) -> Reply:
