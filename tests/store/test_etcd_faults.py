@@ -219,6 +219,23 @@ def test_a_watch_that_stands_still_is_found_out(etcd: Etcd) -> None:
     run(work())
 
 
+def test_a_watch_that_begins_slowly_is_not_given_up_for_ever(etcd: Etcd) -> None:
+    """What there is to tell takes etcd longer than the check waits, each time anew."""
+
+    async def work() -> None:
+        store = make_store(settings_of(etcd, fresh_prefix(), check_interval_ms=1))
+        await store.open()
+        try:
+            scribe = await Scribe.elect(store)
+            for turn in range(10):
+                await scribe.write({f"k/{number}": b"%d" % turn * 400 for number in range(2_000)})
+            assert await followed(store, ORIGIN, scribe.head, 3 * PATIENCE_S) == scribe.groups
+        finally:
+            await store.close()
+
+    run(work())
+
+
 @contextlib.contextmanager
 def _deaf_streams() -> Iterator[None]:
     from callboard.store.etcd.client import Stream

@@ -29,7 +29,27 @@ class Follower:
     cursor: int | None
     """etcd's revision up to which it was told everything."""
     behind: Position | None = field(default=None)
-    """meta/head when the follower was last found to be behind it."""
+    """meta/head when this watch was first found to be behind it."""
+    silences: int = 0
+    """How often it was found so."""
+    silences_max: int = 1
+    """When that is too often, so that another watch is begun. It doubles until a group comes: a slow etcd may take that long."""
+
+    def hear(self, position: Position, cursor: int) -> None:
+        """A group came."""
+        self.position, self.cursor = position, cursor
+        self.behind, self.silences_max = None, 1
+
+    def find_behind(self, head: Position) -> bool:
+        """Nothing came, though `head` is later than what was told. False: this watch should be given up."""
+        if self.behind is None:
+            self.behind, self.silences = head, 0
+        elif self.position.revision < self.behind.revision:
+            self.silences += 1
+            if self.silences >= self.silences_max:
+                self.behind, self.silences_max = None, 2 * self.silences_max
+                return False
+        return True
 
 
 class Feed:
@@ -79,7 +99,7 @@ class Feed:
                     group = await self._group(follower.position, change)
                     follower.cursor = change.revision
                     if group is not None:
-                        follower.position = self._cursors.remember(group.position, change.revision)
+                        follower.hear(self._cursors.remember(group.position, change.revision), change.revision)
                         yield group
                 follower.cursor = max(follower.cursor, watch.seen)
 
@@ -94,10 +114,8 @@ class Feed:
             follower.behind = None
         elif place.head.revision <= follower.position.revision:
             raise DivergedError(f"meta/head is at revision {place.head.revision}, and {follower.position.revision} was told; load again")
-        elif follower.behind is not None and follower.position.revision < follower.behind.revision:
-            return False  # it has not heard what was there the last time
         else:
-            follower.behind = place.head
+            return follower.find_behind(place.head)
         return True
 
     async def _group(self, position: Position, change: Change) -> Group | None:
