@@ -15,6 +15,7 @@ from callboard.server.settings import load
 from callboard.server.telemetry import GAUGES, fields_of, metric_name
 from callboard.store.etcd.stats import EtcdStats
 from callboard.store.memory.engine import MemoryStats
+from callboard.store.unix.stats import UnixStats
 from tools.attributes import attribute_texts
 
 TARGET = Path(__file__).resolve().parents[1] / "src" / "callboard" / "server" / "metric_texts.py"
@@ -32,7 +33,7 @@ def counted() -> list[tuple[str, object]]:
             server = Server(load({"data": directory, "http": ["127.0.0.1:0"], "dns": "127.0.0.1:0"}, {}))
             return list(server.rooms.items())
 
-    return [*asyncio.run(rooms()), ("store", EtcdStats()), ("store", MemoryStats())]
+    return [*asyncio.run(rooms()), ("store", EtcdStats()), ("store", MemoryStats()), ("store", UnixStats())]
 
 
 def texts_of(stats: object) -> dict[str, str]:

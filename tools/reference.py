@@ -97,7 +97,7 @@ async def routes() -> list[str]:
     with tempfile.TemporaryDirectory() as directory:
         server = Server(load({"data": directory, "http": ["127.0.0.1:0"], "dns": "127.0.0.1:0"}, {}))
         lines = ["## Routes\n", "A path that ends in `/` takes everything below it.\n"]
-        root = root_site(server.telemetry, tuple)
+        root = root_site(server.page, tuple)
         for site in sorted((*server.sites, root), key=lambda site: site.prefix):
             lines += [f"### {site.prefix}\n", "| method | path |", "|---|---|"]
             lines += [f"| {route.method} | `{route.path}` |" for route in sorted(site.routes, key=lambda route: (route.path, route.method))]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import strategies as st
 
 from callboard.core.catalog import commands as cmd
-from callboard.core.catalog import differences, draft, fold, planning, queries, registering
+from callboard.core.catalog import differences, draft, fold, loading, planning, queries, registering
 from callboard.core.catalog.aliases import Aliases
 from callboard.core.catalog.changes import Changes, CheckChange
 from callboard.core.catalog.draft import Draft
@@ -45,10 +45,10 @@ def _without_floors(method: str) -> Callable[[Patch], None]:
     def breaks(patch: Patch) -> None:
         real = getattr(Draft, method)
 
-        def put(draft: Draft, value: Any) -> None:
+        def put(draft: Draft, *args: Any) -> None:
             with pytest.MonkeyPatch.context() as inner:
                 inner.setattr(Draft, "_raise", lambda *_: None)
-                real(draft, value)
+                real(draft, *args)
 
         patch.setattr(Draft, method, put)
 
@@ -118,8 +118,8 @@ def _load_forgets_floors(patch: Patch) -> None:
 
 
 def _load_keeps_one_check(patch: Patch) -> None:
-    real = Loader._place
-    patch.setattr(Loader, "_place", lambda loader, instance, checks: real(loader, instance, checks[-1:]))
+    real = loading._in_order
+    patch.setattr(loading, "_in_order", lambda checks: real(checks[-1:]))
 
 
 def _implicit_nodes_stay(patch: Patch) -> None:

@@ -201,4 +201,5 @@ def picture(view: View) -> object:
         for namespace, space in view.spaces.items()
         if space.by_node or space.by_service or space.holders
     }
-    return view.position, view.nodes, view.node_checks, spaces, view.floors, view.global_floor, view.term, indexes(view)
+    counts = view.instances_count, view.checks_count
+    return view.position, view.nodes, view.node_checks, spaces, view.floors, view.global_floor, view.term, indexes(view), counts

@@ -23,6 +23,7 @@ from callboard.registry.following import Following
 from callboard.registry.pending import Promise
 from callboard.registry.reception import Reception
 from callboard.registry.registry import Registry
+from callboard.registry.renewals import Renewals
 from callboard.registry.submission import Submission
 from callboard.registry.term import Term
 from callboard.testing.simulation.store import LeasedStore
@@ -56,7 +57,7 @@ def ticks_unconfirmed(patch: Patch) -> None:
 
 
 def acknowledges_unconfirmed(patch: Patch) -> None:
-    real_beat, real_beats = Registry.beat, Reception.beats
+    real_renew, real_beat, real_beats = Renewals.renew, Renewals.beat, Reception.beats
 
     def unguarded(real: Callable[..., Any]) -> Callable[..., Any]:
         def call(*arguments: Any) -> Any:
@@ -66,7 +67,8 @@ def acknowledges_unconfirmed(patch: Patch) -> None:
 
         return call
 
-    patch.setattr(Registry, "beat", unguarded(real_beat))
+    patch.setattr(Renewals, "renew", unguarded(real_renew))
+    patch.setattr(Renewals, "beat", unguarded(real_beat))
     patch.setattr(Reception, "beats", unguarded(real_beats))
 
 

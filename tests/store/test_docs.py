@@ -14,6 +14,8 @@ from callboard.store.memory.engine import MemoryStats
 from callboard.store.memory.settings import MemorySettings
 from callboard.store.sqlite.settings import SqliteSettings
 from callboard.store.sqlite.store import SqliteStats
+from callboard.store.unix.settings import UnixSettings
+from callboard.store.unix.stats import UnixStats
 from callboard.testing.store_suite import CASES, Case
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -21,6 +23,7 @@ STORES: dict[str, tuple[type[msgspec.Struct], Any]] = {
     "memory": (MemorySettings, MemoryStats),
     "sqlite": (SqliteSettings, SqliteStats),
     "etcd": (EtcdSettings, EtcdStats),
+    "unix": (UnixSettings, UnixStats),
 }
 GUIDE = (ROOT / "docs" / "adding-a-store.md").read_text("utf-8")
 

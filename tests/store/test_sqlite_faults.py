@@ -155,7 +155,8 @@ def test_a_full_database_gives_up_its_reserve_and_its_history_before_it_refuses_
         store = await opened(tmp_path, database_max_bytes=512 * 1024, reserve_bytes=4096, foreign_check_interval_ms=60_000)
         scribe = await Scribe.elect(store)
         await scribe.write({"first": b"1"})
-        feed = store.follow(scribe.head)
+        feed = store.follow(ORIGIN)
+        assert await next_of(feed, PATIENCE_S) == scribe.groups[0]
         with pytest.raises(FullError, match=r"no room left .* raise database_max_bytes, or remove registrations"):
             await _fill(scribe)
         reserve = tmp_path / RESERVE_NAME

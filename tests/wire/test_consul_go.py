@@ -24,6 +24,11 @@ def test_durations_mean_what_go_says(text: str, nanoseconds: int) -> None:
     assert parse_duration(text) == nanoseconds
 
 
+@given(st.integers(0, DURATION_MAX // 3_600_000_000_000), st.sampled_from("hms"))
+def test_a_plain_duration_means_what_it_means_with_a_sign(whole: int, unit: str) -> None:
+    assert parse_duration(f"{whole}{unit}") == parse_duration(f"+{whole}{unit}")
+
+
 @pytest.mark.parametrize(
     "text", ["", "s", "10", "1x", "+", "-", ".s", "1 s", "s1", "1s ", "9" * 70 + "s", "300000000000h", "1..5s", "1e3s", "\u0665s"]
 )

@@ -67,6 +67,7 @@ def _print_version(ctx: click.Context, _parameter: click.Parameter, value: bool)
 @click.option("--dns-domain", metavar="NAME", help="Domain of DNS names (consul).")
 @click.option("--recursor", multiple=True, metavar="HOST:PORT", help="Ask this name server for other names; may be said several times.")
 @click.option("--enable-script-checks", is_flag=True, default=None, help="Let checks run programs on this machine.")
+@click.option("--workers", metavar="N", help="Processes that serve the same ports, each on a core of its own (1).")
 @click.option("--log-level", metavar="LEVEL", help="debug, info, warning or error (info).")
 @click.option("--log-format", metavar="FORM", help="text or json (text).")
 @_not_built

@@ -1,10 +1,12 @@
 """Deadlines by key: what runs out when it is not renewed. Used for TTL checks, for instances that are critical too long, and for probes.
 
 They live in the memory of whoever keeps them and start afresh with it. A renewal is one look-up and one store: the timer stays in its
-slot and, when that comes up, moves on. Each key also remembers, in two bytes, where its last renewal came from.
+slot and, when that comes up, moves on. Each key also remembers, in two bytes, where its last renewal came from, and in one what it is to
+its owner, so that a renewal that is meant for one kind of key needs no other look-up.
 """
 
 from array import array
+from collections.abc import Sequence
 from typing import Final, Generic, TypeVar
 
 from callboard.core.wheel import Wheel
@@ -16,6 +18,8 @@ HORIZON: Final = MINUTE
 """Nothing is placed further ahead: what is given up leaves its slot within this time, whatever its span was."""
 NO_SOURCE: Final = 0
 """Of a key that was never renewed."""
+NO_MARK: Final = 0
+"""Of a key that was given none."""
 _IDLE: Final = -1
 _NOWHERE: Final = -1
 
@@ -25,7 +29,7 @@ K = TypeVar("K")
 class Deadlines(Generic[K]):
     """Spans and due times in arrays; a key owns a number as long as it is known, and a number is used again when it is in no slot."""
 
-    __slots__ = ("_at", "_due", "_free", "_keys", "_numbers", "_source", "_span", "_wheel", "running_count")
+    __slots__ = ("_at", "_due", "_free", "_keys", "_marks", "_numbers", "_source", "_span", "_wheel", "running_count")
 
     def __init__(self) -> None:
         self.running_count = 0
@@ -36,6 +40,7 @@ class Deadlines(Generic[K]):
         self._span = array("q")
         self._at = array("q")
         self._source = array("H")
+        self._marks = array("B")
         self._free: list[int] = []
         self._wheel: Wheel[int] = Wheel(TICK)
 
@@ -60,10 +65,10 @@ class Deadlines(Generic[K]):
         due = Instant(now + (span if first is None else first))
         if self._at[number] != _NOWHERE and due < self._at[number]:
             # It sits in a later slot: leave that one to run empty and take a new number.
-            source = self._source[number]
+            source, mark = self._source[number], self._marks[number]
             self.forget(key)
             number = self._numbers[key] = self._new_number(key)
-            self._source[number] = source
+            self._source[number], self._marks[number] = source, mark
         if self._due[number] == _IDLE:
             self.running_count += 1
         if self._at[number] == _NOWHERE:
@@ -86,6 +91,37 @@ class Deadlines(Generic[K]):
         elif self._source[number] == NO_SOURCE:
             self._source[number] = source
         return True
+
+    def mark(self, key: K, mark: int) -> None:
+        """What it is to its owner from now on; nothing when the key is unknown."""
+        number = self._numbers.get(key)
+        if number is not None:
+            self._marks[number] = mark
+
+    def renew_marked(self, key: K, mark: int, now: Instant, source: int = NO_SOURCE) -> bool:
+        """Renew it if it has this mark; else nothing happens, and the answer is False."""
+        number = self._numbers.get(key)
+        if number is None or self._marks[number] != mark or (before := self._due[number]) == _IDLE:
+            return False
+        due = now + self._span[number]
+        if due <= before:
+            return self.renew(key, now, source)
+        self._due[number] = due
+        self._source[number] = source
+        return True
+
+    def renew_all(self, keys: Sequence[K], now: Instant, source: int = NO_SOURCE) -> list[int]:
+        """The same for many. Answers the places of those that are unknown or idle."""
+        numbers, dues, spans, sources = self._numbers, self._due, self._span, self._source
+        failed: list[int] = []
+        for place, key in enumerate(keys):
+            number = numbers.get(key)
+            if number is not None and (before := dues[number]) != _IDLE and (due := now + spans[number]) > before:
+                dues[number] = due
+                sources[number] = source
+            elif not self.renew(key, now, source):
+                failed.append(place)
+        return failed
 
     def renew_from(self, source: int, now: Instant, becomes: int) -> list[K]:
         """Renew at once everything whose last renewal came from `source`; from now on its source is `becomes`. Answers those that are
@@ -115,13 +151,14 @@ class Deadlines(Generic[K]):
         if self._free:
             number = self._free.pop()
             self._keys[number] = key
-            self._source[number] = NO_SOURCE
+            self._source[number], self._marks[number] = NO_SOURCE, NO_MARK
             return number
         self._keys.append(key)
         self._due.append(_IDLE)
         self._span.append(0)
         self._at.append(_NOWHERE)
         self._source.append(NO_SOURCE)
+        self._marks.append(NO_MARK)
         return len(self._keys) - 1
 
     def idle(self, key: K) -> None:

@@ -8,14 +8,14 @@ A TTL check that ran out is *overdue*: it is told, to be expired, when every liv
 a sign of life takes it back. Whatever was told comes again a second later, until it is settled.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 from msgspec import Struct
 
 from callboard.core.catalog.changes import CheckChange
 from callboard.core.catalog.commands import ExpireTtl, Reap, Target
-from callboard.core.deadlines import Deadlines
+from callboard.core.deadlines import NO_MARK, Deadlines
 from callboard.core.doors import LOCAL, UNKNOWN
 from callboard.core.overdue import Overdue
 from callboard.core.preservation import Preservation
@@ -24,6 +24,8 @@ from callboard.model.time import MILLISECOND, SECOND, Duration, Instant
 
 CheckKey = tuple[str, str, str]
 """Namespace, node (lower case), check id."""
+_MARKS: Final = {Status.PASSING: 1, Status.WARNING: 2, Status.CRITICAL: 3, Status.MAINTENANCE: 4}
+"""By status: marks of TTL checks without an output."""
 _AGAIN: Final = Duration(SECOND)
 _LOOK_AGAIN: Final = Duration(SECOND)
 """How often it is judged anew whether self-preservation may end."""
@@ -69,6 +71,15 @@ class Liveness:
 
     # -- what there is to watch
 
+    def begin(self, checks: Iterable[Check], now: Instant) -> None:
+        """Follow all there are, before anything else: nothing is known of any of them yet."""
+        for check in checks:
+            definition = check.definition
+            if isinstance(definition, TtlCheck) and check.status is not Status.CRITICAL:
+                self._arm(key_of(check), check, definition.ttl, now)
+            if definition.deregister_after:
+                self._watch_reap(None, check, now)
+
     def take(self, changes: Iterable[CheckChange], now: Instant) -> None:
         """Follow changes of checks."""
         for change in changes:
@@ -88,10 +99,14 @@ class Liveness:
                 self.ttls.idle(key)
             else:
                 self._preservation.settle(key)
-                self.ttls.arm(key, definition.ttl, now)
+                self._arm(key, check, definition.ttl, now)
         elif before is not None and isinstance(before.definition, TtlCheck):
             self._forget_ttl(key)
         self._watch_reap(before, check, now)
+
+    def _arm(self, key: CheckKey, check: Check, ttl: Duration, now: Instant) -> None:
+        self.ttls.arm(key, ttl, now)
+        self.ttls.mark(key, NO_MARK if check.output else _MARKS[check.status])
 
     def _watch_reap(self, before: Check | None, check: Check, now: Instant) -> None:
         key, after = key_of(check), check.definition.deregister_after
@@ -134,6 +149,14 @@ class Liveness:
             self._take_back(key, span, now)
             self.ttls.renew(key, now, door)
         return True
+
+    def beat_silently(self, key: CheckKey, status: Status, now: Instant, door: int = UNKNOWN) -> bool:
+        """The same from a check that has this status and no output, as before, and is not overdue; else nothing happens."""
+        return self.ttls.renew_marked(key, _MARKS[status], now, door)
+
+    def beat_all(self, keys: Sequence[CheckKey], now: Instant, door: int = UNKNOWN) -> list[int]:
+        """The same for many. Answers the places of those that are unknown or critical."""
+        return [place for place in self.ttls.renew_all(keys, now, door) if not self.beat(keys[place], now, door)]
 
     def _take_back(self, key: CheckKey, span: Duration, now: Instant) -> None:
         self._settle(key)

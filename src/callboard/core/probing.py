@@ -11,7 +11,7 @@ from callboard.core.catalog.commands import ReportCheck
 from callboard.core.deadlines import Deadlines
 from callboard.core.health import ProbeResult, Streak, judge
 from callboard.core.liveness import CheckKey, key_of, target_of
-from callboard.model.check import Check, ProbeDefinition
+from callboard.model.check import Check, ProbeDefinition, TtlCheck
 from callboard.model.time import Duration, Instant
 
 Mine = Callable[[CheckKey], bool]
@@ -41,7 +41,7 @@ class Probing:
     def watch(self, _before: Check | None, check: Check, now: Instant, chance: Chance) -> None:
         """Follow one check that is new or changed. The first result of a new one counts."""
         key, definition = key_of(check), check.definition
-        if not isinstance(definition, ProbeDefinition):
+        if isinstance(definition, TtlCheck) or not isinstance(definition, ProbeDefinition):  # most are, and the rest is slow to tell
             self._forget(key)
             return
         streak = self._streaks.get(key)
@@ -61,7 +61,7 @@ class Probing:
             self._forget(key)
         for check in checks:
             definition = check.definition
-            if isinstance(definition, ProbeDefinition):
+            if not isinstance(definition, TtlCheck) and isinstance(definition, ProbeDefinition):
                 key = key_of(check)
                 streak = self._streaks.get(key)
                 if (streak is None or streak.nonce != check.nonce) and mine(key):

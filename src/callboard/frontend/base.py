@@ -10,6 +10,7 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 from msgspec import Struct
 
 from callboard.net.http.message import Site
+from callboard.net.sharing import Sharing
 from callboard.net.tls import ServerTls
 from callboard.registry.registry import Registry
 from callboard.store.contract import Caps
@@ -105,6 +106,8 @@ class Frontend:
     """Told the URL at which other members reach this server: once HTTP listens, and before the registry opens."""
     secured: Callable[[ServerTls], None] | None = None
     """Handed the server's certificate, for its own listener; before that starts, and only where there is a certificate."""
+    shared: Callable[[Sharing], None] | None = None
+    """Told how its own listener shares its address with other processes of this server; before that starts, and only where it does."""
     operated: Callable[[Operations], None] | None = None
     """Handed what it may ask of the whole server; before HTTP listens."""
 

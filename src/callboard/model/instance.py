@@ -166,7 +166,8 @@ class InstanceSpec(Struct, frozen=True, gc=False, kw_only=True):
         for label, tagged in self.tagged.items():
             names.name("tagged address", label)
             names.port(f"port of tagged address {label}", tagged.port)
-        self._check_mesh()
+        if self.says_more:
+            self._check_mesh()
         if not 1 <= self.weights.passing <= WEIGHT_MAX or not 0 <= self.weights.warning <= WEIGHT_MAX:
             raise InvalidError("weights", f"Passing must be 1 to {WEIGHT_MAX}, Warning 0 to {WEIGHT_MAX}")
 
@@ -182,6 +183,14 @@ class InstanceSpec(Struct, frozen=True, gc=False, kw_only=True):
             raise InvalidError("destination", "is what a connect-proxy needs, and nothing else has")
         if self.destination:
             names.name("destination", self.destination)
+
+    @property
+    def says_more(self) -> bool:
+        """Whether it says anything of several ports, of a socket, of the mesh or of where it stands, as few do."""
+        return bool(
+            self.kind or self.ports or self.socket_path or self.proxy or self.destination or self.connect_native
+            or self.locality != NOWHERE
+        )  # fmt: skip
 
     @property
     def main_port(self) -> int:

@@ -27,3 +27,5 @@ class Card(Struct, frozen=True, kw_only=True):
     program: str = ""
     """Version of its program, for people."""
     started: Timestamp = Timestamp(0)
+    worker_of: str = ""
+    """The member whose worker this is: a process of the same server, which leads nothing and probes nothing. Empty for a server."""

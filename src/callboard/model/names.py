@@ -43,8 +43,10 @@ def unfit_for_dns(service: str) -> str:
     """Why no program finds a service of this name over DNS; empty when all do."""
     if len(service) > LABEL_MAX_CHARS:
         return f"its name has more than {LABEL_MAX_CHARS} characters"
+    if _LABEL_CHARS.issuperset(service):
+        return ""
     others = "".join(sorted(set(service) - _LABEL_CHARS))
-    return f"its name has {others!r}; letters, digits, - and _ can be asked for" if others else ""
+    return f"its name has {others!r}; letters, digits, - and _ can be asked for"
 
 
 def text(field: str, value: str, limit: int = TEXT_MAX_CHARS) -> str:

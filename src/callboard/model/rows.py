@@ -23,6 +23,8 @@ META_TERM: Final = Key("meta/term")
 META_EPOCH: Final = Key("meta/epoch")
 GLOBAL_FLOOR: Final = Key("f/*")
 AUTOPILOT_KEY: Final = Key("a/autopilot")
+_SLASHES_COUNT: Final = 3
+"""Of the key of an instance or a check."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +118,19 @@ def node_key(node: str) -> Key:
 
 def instance_key(namespace: str, node: str, instance: str) -> Key:
     """Key of an instance's row. The service is content, so an id registered under another name moves."""
-    return Key(f"i/{escape(namespace)}/{escape(node)}/{escape(instance)}")
+    return _key("i", namespace, node, instance)
 
 
 def check_key(namespace: str, node: str, check: str) -> Key:
     """Key of a check's row; check ids are unique per namespace and node."""
-    return Key(f"c/{escape(namespace)}/{escape(node)}/{escape(check)}")
+    return _key("c", namespace, node, check)
+
+
+def _key(table: str, namespace: str, node: str, name: str) -> Key:
+    key = f"{table}/{namespace}/{node}/{name}"
+    if key.count("/") == _SLASHES_COUNT and "%" not in key:
+        return Key(key)
+    return Key(f"{table}/{escape(namespace)}/{escape(node)}/{escape(name)}")
 
 
 def event_key(slot: int) -> Key:

@@ -17,6 +17,7 @@ from typing import Final
 from callboard.net.dial import host_port
 from callboard.net.framed import Connection, Connections
 from callboard.net.messages import DatagramSettings, DatagramStats, Handler, Later
+from callboard.net.sharing import Sharing, bind
 from callboard.net.tls import ServerTls
 from callboard.net.tls_listening import TlsLimits, TlsListener
 
@@ -44,6 +45,11 @@ class DatagramListener:
         self._connections: Connections | None = None
         self._tls: tuple[int, ServerTls] | None = None
         self._secured: TlsListener | None = None
+        self._sharing = Sharing.ALONE
+
+    def share(self, sharing: Sharing) -> None:
+        """Before `start`: the address is shared with other processes of this server."""
+        self._sharing = sharing
 
     def secure(self, port: int, tls: ServerTls) -> None:
         """Before `start`: listen on another port too, over TLS; 0 for any free one."""
@@ -54,7 +60,7 @@ class DatagramListener:
         loop = asyncio.get_running_loop()
         found = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         family, _, _, _, address = found[0]
-        tcp, udp = _bind_both(family, address, self._settings)
+        tcp, udp = _bind_both(family, address, self._settings, self._sharing)
         self._connections = connections = Connections(loop, self._handler, self._settings, self._stats)
         self._udp = udp
         backlog = self._settings.tcp_backlog_max_count
@@ -75,7 +81,7 @@ class DatagramListener:
         with contextlib.ExitStack() as undo:
             sock = undo.enter_context(socket.socket(family, socket.SOCK_STREAM))
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            sock.bind((host, port))
+            bind(sock, (host, port), self._sharing)
             limits = TlsLimits(settings.tcp_backlog_max_count, settings.tcp_connections_max_count, settings.tcp_idle_time_max_ms)
             self._secured = TlsListener(sock, tls, lambda: Connection(connections, half_closes=False), limits)
             undo.pop_all()
@@ -97,26 +103,26 @@ class DatagramListener:
             self._server = None
 
 
-def _bind_both(family: int, address: Address, settings: DatagramSettings) -> tuple[socket.socket, socket.socket]:
+def _bind_both(family: int, address: Address, settings: DatagramSettings, sharing: Sharing) -> tuple[socket.socket, socket.socket]:
     """A TCP and a UDP socket on the same port; with port 0 the one that TCP gets."""
     for _ in range(_PORT_TRIES - 1 if address[1] == 0 else 0):
         try:
-            return _try_both(family, address, settings)
+            return _try_both(family, address, settings, sharing)
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 raise
-    return _try_both(family, address, settings)
+    return _try_both(family, address, settings, sharing)
 
 
-def _try_both(family: int, address: Address, settings: DatagramSettings) -> tuple[socket.socket, socket.socket]:
+def _try_both(family: int, address: Address, settings: DatagramSettings, sharing: Sharing) -> tuple[socket.socket, socket.socket]:
     with contextlib.ExitStack() as undo:
         tcp = undo.enter_context(socket.socket(family, socket.SOCK_STREAM))
         udp = undo.enter_context(socket.socket(family, socket.SOCK_DGRAM))
         tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        tcp.bind(address)
+        bind(tcp, address, sharing)
         tcp.listen(settings.tcp_backlog_max_count)
         udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, settings.receive_buffer_bytes)
-        udp.bind(tcp.getsockname())
+        bind(udp, tcp.getsockname(), sharing)
         for sock in (tcp, udp):
             sock.settimeout(0)
         undo.pop_all()

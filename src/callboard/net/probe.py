@@ -1,12 +1,13 @@
 """Probes over the network: one request, connection, datagram or call, as health checks make them. A probe owns its connection.
 
 Whatever goes wrong on the way is the result, in words like Consul's. Only what this machine lacks itself (files, memory) is raised as
-`OSError`: it is no evidence about whoever was to be asked.
+`OSError`: it is no evidence about whoever was to be asked. What speaks HTTP/2 is loaded with the first probe that needs it: it would be a
+fifth of the start of every server.
 """
 
 import asyncio
 from functools import partial
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from callboard.core.health import ProbeResult
 from callboard.model.check import GrpcCheck, H2pingCheck, HttpCheck, Status, TcpCheck
@@ -14,11 +15,13 @@ from callboard.model.errors import InvalidError
 from callboard.net.client import BODY_MAX_BYTES, Incoming, Outgoing, RequestError, fetch
 from callboard.net.dial import ClientTls, dial, host_port
 from callboard.net.lookup import DialError, Lookups
-from callboard.net.probe_h2 import HealthAsking, PingAsking
 from callboard.net.probe_tls import ProbeTls
 from callboard.wire import grpc_health
 
-A = TypeVar("A", HealthAsking, PingAsking)
+if TYPE_CHECKING:
+    from callboard.net.probe_h2 import HealthAsking, PingAsking
+
+A = TypeVar("A", bound="HealthAsking | PingAsking")
 
 
 async def probe_http(check: HttpCheck, timeout_s: float, lookups: Lookups | None = None, tls: ProbeTls | None = None) -> ProbeResult:
@@ -60,6 +63,8 @@ def _let_go(transport: asyncio.Transport, trust: ClientTls | None) -> None:
 
 async def probe_grpc(check: GrpcCheck, timeout_s: float, lookups: Lookups | None = None, tls: ProbeTls | None = None) -> ProbeResult:
     """SERVING passes, everything else is critical."""
+    from callboard.net.probe_h2 import HealthAsking  # noqa: PLC0415  # as late as possible
+
     trust = (tls or ProbeTls()).http2(check.tls, check.host) if check.tls is not None else None
     authority = host_port(check.host, check.port)
     target = f"{authority}/{check.service}" if check.service else authority
@@ -82,6 +87,8 @@ def _unhealthy(target: str, message: bytes) -> str:
 
 async def probe_h2ping(check: H2pingCheck, timeout_s: float, lookups: Lookups | None = None, tls: ProbeTls | None = None) -> ProbeResult:
     """An acknowledged PING passes."""
+    from callboard.net.probe_h2 import PingAsking  # noqa: PLC0415  # as late as possible
+
     trust = (tls or ProbeTls()).http2(check.tls, check.host) if check.tls is not None else None
     try:
         await _asked(PingAsking, check, timeout_s, lookups, trust)

@@ -61,7 +61,7 @@ class Candidacy:
 
     async def run(self) -> None:
         """Campaign for ever."""
-        shared = self._store.caps.shared
+        shared = self._store.caps.others_lead
         while True:
             await self._candidate.joined()
             try:
@@ -94,7 +94,7 @@ class Candidacy:
     def judge(self, now: Instant) -> None:
         """Give up the lead where most of the present members do not reach this one: it may be this one that is cut off from them."""
         term = self.leading
-        if term is None or not term.open or 2 * len(term.silent_doors) <= len(term.doors):
+        if term is None or not term.open or not self._peers.rivals or 2 * len(term.silent_doors) <= len(term.doors):
             return
         if self._gave_up_at is not None and now < self._gave_up_at + self._settings.island_again_ms * MILLISECOND:
             return

@@ -31,7 +31,7 @@ class HandingOver:
 
     def begin(self) -> Promise[str]:
         """Empty when another member leads, else what was in the way."""
-        if not self._peers.others:
+        if not self._peers.rivals:
             return Promise.of(NOBODY)
         if self._running is not None and not self._running.known:
             return Promise.of("the lead is being handed over already")

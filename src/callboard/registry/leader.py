@@ -81,6 +81,8 @@ class Leader:
         one number two meanings."""
         self.view = view
         self._caps = caps
+        self._small_bytes = min(caps.value_bytes, caps.bytes_limit)
+        """A command whose rows have no more together is too large in no way."""
         self._group_commands_max_count = group_commands_max_count
         self._overlay = Overlay()
         self._floor = floor
@@ -110,8 +112,10 @@ class Leader:
         draft = Draft(self.view, self._overlay, self._next)
         decision = plan(draft, submission.command, now)
         rows = draft.rows
-        size_bytes = sum(len(row.value) + len(key) if row is not None else len(key) for key, row in rows.items())
-        refusal = decision.refusal or self._too_large(rows)
+        size_bytes = 0
+        for key, row in rows.items():
+            size_bytes += len(key) if row is None else len(key) + len(row.value)
+        refusal = decision.refusal or self._too_large(rows, size_bytes)
         if refusal is not None or not rows:
             outcome = Outcome(submission.id, Revision(self._next - 1), changed=False, node=decision.node, refusal=refusal)
             rows, size_bytes = {}, 0
@@ -132,7 +136,9 @@ class Leader:
         self.pending_count += 1
         return outcome
 
-    def _too_large(self, rows: dict[Key, Row | None]) -> Refusal | None:
+    def _too_large(self, rows: dict[Key, Row | None], size_bytes: int) -> Refusal | None:
+        if size_bytes <= self._small_bytes and len(rows) <= self._caps.group_rows:
+            return None
         try:
             judge_limits(rows, self._caps)
         except TooLargeError as error:

@@ -59,8 +59,19 @@ class Peers:
 
     @property
     def others(self) -> tuple[Card, ...]:
-        """Everyone else."""
-        return tuple(card for card in self.present if card.nonce != self.card.nonce)
+        """Every other server; for a worker, its own is one."""
+        return tuple(card for card in self.servers if card.nonce != self.card.nonce)
+
+    @property
+    def rivals(self) -> tuple[Card, ...]:
+        """Every server but that of this process: one of them could lead instead."""
+        own = self.card.worker_of or self.card.name
+        return tuple(card for card in self.servers if card.name != own)
+
+    @property
+    def servers(self) -> tuple[Card, ...]:
+        """Everyone who is a server: workers belong to one."""
+        return tuple(card for card in self.present if not card.worker_of)
 
     def named(self, name: str) -> Card | None:
         """The present member of that name."""

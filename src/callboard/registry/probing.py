@@ -13,7 +13,7 @@ from callboard.core.health import ProbeResult
 from callboard.core.liveness import CheckKey
 from callboard.core.probing import Probing as Schedule
 from callboard.core.rendezvous import owner
-from callboard.model.check import Check, Status
+from callboard.model.check import Check, Status, TtlCheck
 from callboard.model.members import Card
 from callboard.model.time import MILLISECOND, Duration, Instant
 from callboard.net.tasks import Tasks
@@ -55,7 +55,8 @@ class Probing:
         self._names = tuple(card.name for card in members)
         now, chance = self._now(), self._entropy.chance
         for check in self._view().checks():
-            self._schedule.watch(None, check, now, chance)
+            if not isinstance(check.definition, TtlCheck):
+                self._schedule.watch(None, check, now, chance)
 
     def deal(self, members: tuple[Card, ...], own: str) -> None:
         """Deal the probes anew among those who are present. A member that is not itself among them, by its nonce, probes nothing: nobody

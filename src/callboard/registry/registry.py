@@ -13,7 +13,6 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from callboard import __version__
 from callboard.core.callers import Home
 from callboard.core.catalog import commands as cmd
 from callboard.core.catalog.changes import Changes
@@ -23,7 +22,6 @@ from callboard.core.liveness import LivenessSettings
 from callboard.core.opinions import OpinionSettings
 from callboard.core.signs import signs_of_life
 from callboard.core.watches import History
-from callboard.model.check import Status, TtlCheck
 from callboard.model.errors import UnavailableError
 from callboard.model.members import Card
 from callboard.model.rows import Group, Refusal, RefusalReason, Revision
@@ -36,6 +34,7 @@ from callboard.registry.following import Following
 from callboard.registry.freshness import Contact, Freshness
 from callboard.registry.handing_over import HandingOver
 from callboard.registry.hearing import Hearing
+from callboard.registry.itself import card_of
 from callboard.registry.leader import GivenUp
 from callboard.registry.line import Line
 from callboard.registry.means import Means
@@ -45,6 +44,7 @@ from callboard.registry.pending import Promise
 from callboard.registry.presence import Presence
 from callboard.registry.prober import Ask, Asking
 from callboard.registry.probing import Probing
+from callboard.registry.renewals import Renewals
 from callboard.registry.settings import RegistrySettings
 from callboard.registry.submission import Submission
 from callboard.registry.term import Term
@@ -80,8 +80,8 @@ class Registry:
         self._history = History(Revision(0), settings.history_max_count)
         self._closing = False
         self._failed: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        card = Card(name=settings.member, nonce=entropy.nonce(), level=settings.level, program=__version__, started=clock.wall())
-        self._peers = peers = Peers(means, card, self._present)
+        self._peers = peers = Peers(means, card_of(settings, entropy.nonce(), clock.wall()), self._present)
+        card = peers.card
         self._following = following = Following(means, self._folded, self._replaced, self._fail)
         line = Line(peers, following, card.nonce)
         self._door = Door(means, card.nonce, line, following)
@@ -91,6 +91,8 @@ class Registry:
         self._hearing = Hearing(means, peers, following, self._probing, self._candidacy.hand_over)
         self.handing_over = HandingOver(means, self._candidacy, peers, line, following)
         self._freshness = Freshness(means, following, self._door, self._beating, self._present_surely)
+        self.renewals = renewals = Renewals(means, self, following, self._door, self._beating, self._freshness)
+        self.beat, self.renew = renewals.beat, renewals.renew
         self._presence = Presence(means)
         self._ticker = Ticker(means.now, self._deadline, self._tick, settings.lateness_max_ms)
 
@@ -118,7 +120,8 @@ class Registry:
         else:
             self._peers.present = (self.card,)
             self._probing.begin(self._peers.present)
-        self._guard(self._candidacy.run(), "candidacy")
+        if not self.settings.worker:
+            self._guard(self._candidacy.run(), "candidacy")
         await self._until_led()
         self.ready = True
         self._ticker.start()
@@ -214,7 +217,7 @@ class Registry:
         self._hearing.end()
 
     def _given_up(self, left: GivenUp) -> None:
-        if self._store.caps.shared and not self._closing:
+        if self._store.caps.others_lead and not self._closing:
             if self._door.term is not None:
                 self._beating.begin(self._door.term.confirmed_at)
             self._hearing.end()
@@ -231,8 +234,8 @@ class Registry:
 
     @property
     def leading(self) -> bool:
-        """Whether this member leads."""
-        return self._door.term is not None
+        """Whether this member leads; a worker's leads while the process that holds the engine does."""
+        return self._door.term is not None or (self.settings.worker > 0 and self.contact().known)
 
     @property
     def card(self) -> Card:
@@ -241,12 +244,12 @@ class Registry:
 
     @property
     def members(self) -> tuple[Card, ...]:
-        """Everyone who is present."""
-        return self._peers.present
+        """Every server that is present; workers are none."""
+        return self._peers.servers
 
     def _present(self) -> None:
         """Others have come or gone."""
-        self._probing.deal(self._peers.present, self.card.nonce)
+        self._probing.deal(self._peers.servers, self.card.nonce)
         if self._door.term is not None:
             self._door.term.see(self._peers.present, self.card.nonce)
         self._arm()
@@ -302,31 +305,6 @@ class Registry:
 
     def _refused(self, command: cmd.Command, reason: RefusalReason, detail: str) -> Submission:
         return self._door.refused(command, reason, detail)
-
-    def beat(self, namespace: str, node: str, check: str, status: Status, output: str) -> bool | Submission:
-        """A heartbeat that changes nothing but a deadline; False when it is more than that (unknown, a turn, a new output): submit it then.
-
-        `node` in lower case. True: acknowledged. A submission, where another member leads: acknowledged when its outcome is no refusal.
-        """
-        known = self.view.check(namespace, node, check) if self.ready else None
-        if known is None or known.status is not status or status is Status.CRITICAL or known.output != output:
-            return False
-        if not isinstance(known.definition, TtlCheck):
-            return False
-        term, key = self._door.term, (namespace, node, check)
-        if term is not None and term.open:
-            if not term.beat(key, self._means.now()):
-                return False
-            if term.confirmed():
-                return True
-        if not self._store.caps.shared:
-            return False
-        report = cmd.ReportCheck(target=cmd.Target(node, check, namespace), status=status, output=output)
-        if term is None and (why := self._freshness.no_writes()):
-            return self._refused(report, "unavailable", why)
-        submission = self._door.named(report)
-        self._beating.hear(key, submission)
-        return submission
 
     # -- being told
 

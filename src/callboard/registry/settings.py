@@ -10,6 +10,8 @@ class RegistrySettings(Struct, frozen=True, kw_only=True):
 
     member: str
     """This server's identity among the members."""
+    worker: int = 0
+    """Which worker of it this process is; 0 for the process that holds the engine."""
     node: str = "callboard"
     """Node of calls that come from this machine."""
     address: str = "127.0.0.1"

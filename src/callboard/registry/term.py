@@ -6,7 +6,7 @@ Everything in here is the leader's memory and goes with the term; a new one star
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from callboard.core.catalog import commands as cmd
 from callboard.core.catalog.changes import Changes
@@ -94,9 +94,7 @@ class Term:
         self.open = True
 
     def _watch_all(self) -> None:
-        now = self._now()
-        for check in self._leader.view.checks():
-            self.liveness.watch(None, check, now)
+        self.liveness.begin(self._leader.view.checks(), self._now())
 
     async def _commit(self) -> None:
         try:
@@ -222,6 +220,24 @@ class Term:
         self._stats.beats += 1
         return True
 
+    def beat_silently(self, key: CheckKey, status: Status, heard: Instant) -> bool:
+        """The same, entered here, from a TTL check that had this status and no output, and has; False, and nothing noted, if that is not
+        so, or not sure."""
+        if self._leader.planning and self._changing(key):
+            return False
+        if not self.liveness.beat_silently(key, status, heard, LOCAL):
+            return False
+        self._stats.beats += 1
+        return True
+
+    def beat_all(self, keys: Sequence[CheckKey], heard: Instant, door: int = LOCAL) -> list[int]:
+        """The same for many. Answers the places of those that are more than heartbeats."""
+        if self._leader.planning:
+            return [place for place, key in enumerate(keys) if not self.beat(key, heard, door)]
+        more = self.liveness.beat_all(keys, heard, door)
+        self._stats.beats += len(keys) - len(more)
+        return more
+
     def _changing(self, key: CheckKey) -> bool:
         """Whether a planned command is to change a check. It may be a sign of life that waits for the store: nothing is decided before."""
         leader = self._leader
@@ -241,7 +257,7 @@ class Term:
         self._members = members
         now = self._now()
         if self.opinions is not None:
-            self.opinions.see(card.nonce for card in members)
+            self.opinions.see(card.nonce for card in members if not card.worker_of)
         for door in self.doors.present([card.nonce for card in members if card.nonce != own], now):
             self.liveness.door_died(door, now)
 

@@ -11,7 +11,11 @@ _TALKATIVE: Final = ("h2", "hpack")
 
 
 class JsonFormatter(logging.Formatter):
-    """One object a line: time (UTC), level, logger, message, and the traceback when there is one."""
+    """One object a line: time (UTC), level, logger, message, the worker that says so, and the traceback when there is one."""
+
+    def __init__(self, worker: int = 0) -> None:
+        super().__init__()
+        self._worker = worker
 
     def format(self, record: logging.LogRecord) -> str:
         """The line, without its end."""
@@ -21,18 +25,23 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
+        if self._worker:
+            entry["worker"] = str(self._worker)
         if record.exc_info:
             entry["exception"] = self.formatException(record.exc_info)
         return json.dumps(entry, ensure_ascii=False)
 
 
 class Stderr(logging.StreamHandler[TextIO]):
-    """The handler that `set_level` means."""
+    """The handler that `set_level` means. `worker` is the number of this process, 0 for the one that was started."""
+
+    worker: int = 0
 
 
-def set_up(level: str, form: Literal["text", "json"]) -> None:
+def set_up(level: str, form: Literal["text", "json"], worker: int = 0) -> None:
     """Send everything from `level` on to stderr."""
     handler = Stderr(sys.stderr)
+    handler.worker = worker
     logging.getLogger().handlers[:] = [handler]
     set_form(form)
     set_level(level)
@@ -42,8 +51,9 @@ def set_form(form: Literal["text", "json"]) -> None:
     """Write stderr in this form from now on."""
     for handler in logging.getLogger().handlers:
         if isinstance(handler, Stderr):
-            text = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
-            handler.setFormatter(JsonFormatter() if form == "json" else logging.Formatter(text))
+            who = f"worker {handler.worker}: " if handler.worker else ""
+            text = f"%(asctime)s %(levelname)-7s {who}%(name)s: %(message)s"
+            handler.setFormatter(JsonFormatter(handler.worker) if form == "json" else logging.Formatter(text))
 
 
 def set_level(level: str) -> None:

@@ -26,6 +26,11 @@ class Reloading:
         self._read = read
         self._certificate = certificate
 
+    @property
+    def settings(self) -> Settings:
+        """Those in force."""
+        return self._settings
+
     def reload(self) -> list[str]:
         """Read everything again; answers what came of it, a line each. Raises `InvalidError`: then all is as before."""
         new = self._read() if self._read is not None else self._settings

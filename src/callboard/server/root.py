@@ -4,8 +4,7 @@ from collections.abc import Callable
 from typing import Final
 
 from callboard import __version__
-from callboard.net.http.message import TEXT, Answer, Request, Route, Site
-from callboard.server.telemetry import CONTENT_TYPE, Telemetry
+from callboard.net.http.message import TEXT, Answer, Later, Pending, Reply, Request, Route, Site
 
 _CONSOLE: Final = "/ui"
 _VARY: Final = (b"vary", b"accept")
@@ -41,7 +40,7 @@ def _is_browser(request: Request) -> bool:
     return "text/html" in request.headers.get("accept", "").lower()
 
 
-def root_site(telemetry: Telemetry, sites: Callable[[], tuple[Site, ...]]) -> Site:
+def root_site(page: Callable[[], Pending[Answer]], sites: Callable[[], tuple[Site, ...]]) -> Site:
     """`/` and `/metrics`."""
 
     def start_page(request: Request) -> Answer:
@@ -52,7 +51,7 @@ def root_site(telemetry: Telemetry, sites: Callable[[], tuple[Site, ...]]) -> Si
         text = f"Callboard {__version__}\n\nServed here:\n{lines}\n  /metrics\n\nTry: callboard services\n"
         return Answer(200, text.encode(), TEXT, (_VARY,))
 
-    def metrics(_request: Request) -> Answer:
-        return Answer(200, telemetry.page(), CONTENT_TYPE)
+    def metrics(_request: Request) -> Reply:
+        return Later(page())
 
     return Site("/", (Route("GET", "/", start_page), Route("GET", "/metrics", metrics)), RootErrors())

@@ -112,11 +112,24 @@ async def _serve(settings: Settings, hint: Callable[[str], None] | None, read: C
     except (CallboardError, OSError) as error:
         await server.stop()
         return _complain(f"cannot start: {error}", EXIT_ERROR)
-    _announce(ready, settings, hint)
-    told.serves(server.reload)
-    failed = await _until(told, server)
+    failed = await _work(told, server, lambda: _announce(ready, settings, hint))
     await server.stop()
     return _complain(failed, EXIT_ERROR) if failed else EXIT_OK
+
+
+async def _work(told: Told, server: Server, announce: Callable[[], None]) -> str:
+    """Until it is over: empty, or why. `announce` when the workers serve too, if it comes to that."""
+    over = spawn(_until(told, server), name="until it is over")
+    staffed = spawn(server.staffed(), name="workers start")
+    await asyncio.wait({over, staffed}, return_when=asyncio.FIRST_COMPLETED)
+    if not over.done():
+        if problem := staffed.result():
+            over.cancel()
+            return f"cannot start: {problem}"
+        announce()
+        told.serves(server.reload)
+    staffed.cancel()
+    return await over
 
 
 async def _until(told: Told, server: Server) -> str:

@@ -7,10 +7,10 @@ The first level are the flags of `callboard serve`. Below `tune` every room's ow
 import re
 import tomllib
 from collections.abc import Mapping
-from typing import Any, Final, Literal, NamedTuple
+from typing import Annotated, Any, Final, Literal, NamedTuple
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from callboard.core.liveness import LivenessSettings
 from callboard.core.opinions import OpinionSettings
@@ -18,9 +18,11 @@ from callboard.model.errors import InvalidError
 from callboard.net.http.settings import HttpSettings
 from callboard.registry.settings import RegistrySettings
 from callboard.server.frontends import FRONTENDS
+from callboard.server.worker_settings import WORKERS_MAX_COUNT, WorkersSettings
 from callboard.store.etcd.settings import EtcdSettings
 from callboard.store.memory.settings import MemorySettings
 from callboard.store.sqlite.settings import SqliteSettings
+from callboard.store.unix.settings import UnixSettings
 
 PREFIX: Final = "CALLBOARD_"
 _FILE: Final = "settings file"
@@ -39,10 +41,12 @@ ROOMS: Final[dict[str, type[Struct]]] = {
     "memory": MemorySettings,
     "sqlite": SqliteSettings,
     "etcd": EtcdSettings,
+    "unix": UnixSettings,
+    "workers": WorkersSettings,
     **{plugin.name: plugin.settings for plugin in FRONTENDS},
 }
 FIXED: Final[dict[str, frozenset[str]]] = {
-    "registry": frozenset({"member", "node", "address", "datacenter", "script_checks"}),
+    "registry": frozenset({"member", "worker", "node", "address", "datacenter", "script_checks"}),
     "http": frozenset({"own_hosts", "trusted_proxies"}),
     "sqlite": frozenset({"path"}),
     "etcd": frozenset({"endpoints", "prefix"}),
@@ -89,6 +93,8 @@ class ServerSettings(Struct, frozen=True, kw_only=True):
     """Name servers (`HOST:PORT`) that are asked for names outside the domain."""
     enable_script_checks: bool = False
     """Checks may run programs on this machine: whoever may register may then run what they like."""
+    workers: Annotated[int, Meta(ge=1, le=WORKERS_MAX_COUNT)] = 1
+    """Processes that serve the same ports side by side, at most 64; the first holds the store and leads. Not over etcd."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least severe messages that are logged."""
     log_format: Literal["text", "json"] = "text"

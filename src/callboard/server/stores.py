@@ -11,6 +11,7 @@ from callboard.store.etcd.url import parse_url
 from callboard.store.memory.engine import MemoryEngine
 from callboard.store.memory.store import MemoryStore
 from callboard.store.sqlite.store import SqliteStore
+from callboard.store.unix.holding import HeldStore
 
 
 def _memory(_rest: str, settings: Settings) -> Store:
@@ -38,6 +39,8 @@ STORES: Final[dict[str, Callable[[str, Settings], Store]]] = {
 }
 
 
+_HELD: Final = frozenset({"memory", "sqlite"})
+"""One process has them open, and leads; it can share them with workers."""
 _FLAG: Final = "flag "
 _IN_FILE: Final = "file"
 """What origins of settings say."""
@@ -58,6 +61,14 @@ def check_place(settings: Settings) -> None:
         said = settings.origins.get(name, _IN_FILE)
         if settings.server.dev and said != _IN_FILE and (said.startswith(_FLAG) or not dev.startswith(_FLAG)):
             raise InvalidError(said.removeprefix(_FLAG), f"{dev.removeprefix(_FLAG)} keeps nothing on disk; leave one out")
+
+
+def hold_for_workers(store: Store, settings: Settings) -> HeldStore:
+    """The store as the process has it whose workers use it too. Raises `InvalidError` where several servers have one engine."""
+    scheme = store_url(settings.server).partition(":")[0]
+    if scheme not in _HELD:
+        raise InvalidError("workers", f"must be 1 over {scheme}://: start several servers instead, each with ports of its own")
+    return HeldStore(store, settings.room("unix"))
 
 
 def make_store(settings: Settings) -> Store:

@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector
 
 from callboard.frontend.base import Measure
 from callboard.server.metric_texts import TEXTS
+from callboard.server.workers.figures import Figure
 
 GAUGES: Final = {
     "revision": "The revision of this server's view.",
@@ -40,14 +41,19 @@ class _Rooms(Collector):
         self._gauges = gauges
 
     def collect(self) -> Iterator[Metric]:
-        for name, value in self._gauges().items():
-            yield GaugeMetricFamily(f"callboard_{name}", GAUGES[name], value=value)
-        for room, stats in self._rooms.items():
-            for field, value in fields_of(stats):
-                name = metric_name(room, field)
-                text = TEXTS.get(f"{type(stats).__name__}.{field}", f"{room}: {field.replace('_', ' ')}")
-                family = GaugeMetricFamily if field.endswith(_GAUGES) else CounterMetricFamily
-                yield family(name, text, value=value)
+        for figure in figures(self._rooms, self._gauges()):
+            family = CounterMetricFamily if figure.counts else GaugeMetricFamily
+            yield family(figure.name, figure.text, value=figure.value)
+
+
+def figures(rooms: Mapping[str, object], gauges: Mapping[str, float]) -> Iterator[Figure]:
+    """Everything there is, with what each says of itself."""
+    for name, value in gauges.items():
+        yield Figure(f"callboard_{name}", GAUGES[name], float(value), counts=False)
+    for room, stats in rooms.items():
+        for field, value in fields_of(stats):
+            text = TEXTS.get(f"{type(stats).__name__}.{field}", f"{room}: {field.replace('_', ' ')}")
+            yield Figure(metric_name(room, field), text, value, counts=not field.endswith(_GAUGES))
 
 
 def metric_name(room: str, field: str) -> str:
@@ -84,6 +90,10 @@ class Telemetry:
         for room, stats in self._rooms.items():
             for field, value in fields_of(stats):
                 yield Measure(metric_name(room, field), value, counts=not field.endswith(_GAUGES))
+
+    def figures(self) -> Iterator[Figure]:
+        """The same, with what each says of itself."""
+        return figures(self._rooms, self._gauges())
 
     def page(self) -> bytes:
         """Everything, as Prometheus reads it."""

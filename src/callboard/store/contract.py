@@ -43,6 +43,13 @@ class Caps:
     parts_rows: int = 0
     """Rows of a group at all, in parts where that is needed; 0 where no group is carried in parts."""
     parts_bytes: int = 0
+    held: bool = False
+    """The engine is open in this process, and the others use it through this one: once this one has lost the lead, it must start anew."""
+
+    @property
+    def others_lead(self) -> bool:
+        """Another process may lead when this one does not."""
+        return self.shared and not self.held
 
     @property
     def rows_limit(self) -> int:

@@ -9,6 +9,8 @@ from callboard.model.time import HOUR, MICROSECOND, MILLISECOND, MINUTE, SECOND,
 DURATION_MAX: Final = 2**63 - 1
 """Nanoseconds; Go's durations are 64 bits wide."""
 _DURATION_MAX_CHARS: Final = 64
+_PLAIN_MAX_DIGITS: Final = 6
+"""Of a whole number of hours, minutes or seconds, as nearly everybody writes durations; so many hours are still no longer than the most."""
 _UNITS: Final = {
     "ns": 1, "us": MICROSECOND, "\u00b5s": MICROSECOND, "\u03bcs": MICROSECOND, "ms": MILLISECOND, "s": SECOND, "m": MINUTE, "h": HOUR,
 }  # fmt: skip
@@ -21,6 +23,8 @@ _TRUTHS: Final = {
 
 def parse_duration(text: str) -> Duration:
     """`1h2m3.5s` in nanoseconds (Go: time.ParseDuration). Raises `InvalidError`."""
+    if text[-1:] in _UNITS and (whole := text[:-1]).isdigit() and whole.isascii() and len(whole) <= _PLAIN_MAX_DIGITS:
+        return Duration(int(whole) * _UNITS[text[-1:]])
     sign = -1 if text[:1] == "-" else 1
     rest = text.removeprefix("-") if sign < 0 else text.removeprefix("+")
     if rest == "0":

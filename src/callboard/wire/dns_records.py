@@ -29,14 +29,17 @@ ANY_CLASS: Final = 255
 TTL_MAX_S: Final = 2**31 - 1
 """RFC 2181 section 8."""
 _FIXED: Final = Struct(">HHIH").pack
-_SRV: Final = Struct(">HHH").pack
+_SRV: Final = Struct(">HHIHHHH").pack
+_SRV_BYTES: Final = 6
+"""Of its data, without the target."""
 _SOA: Final = Struct(">IIIII").pack
 _OPT: Final = Struct(">BHHBBHH").pack
 _DNSSEC_OK: Final = 0x8000
 _STRING_MAX_BYTES: Final = 255
 _RAW_PREFIX: Final = "rfc1035-"
 _IPV4_PARTS: Final = 4
-_OCTET_MAX_DIGITS: Final = 3
+_OCTETS: Final = {str(octet): octet for octet in range(256)}
+"""As they are written: without a leading zero, which some read as octal."""
 
 
 def record(owner: bytes, kind: Type, ttl_s: int, data: bytes) -> bytes:
@@ -51,7 +54,7 @@ def address_record(owner: bytes, ttl_s: int, address: bytes) -> bytes:
 
 def srv_record(owner: bytes, ttl_s: int, *, priority: int, weight: int, port: int, target: bytes) -> bytes:
     """An SRV record; its target must not be compressed (RFC 2782)."""
-    return record(owner, Type.SRV, ttl_s, _SRV(priority, weight, port) + target)
+    return owner + _SRV(Type.SRV, IN, ttl_s, _SRV_BYTES + len(target), priority, weight, port) + target
 
 
 class Authority(NamedTuple):
@@ -93,15 +96,10 @@ def opt_record(payload_bytes: int, *, dnssec_ok: bool, rcode: int = 0, options: 
 
 def packed_address(text: str) -> bytes | None:
     """The 4 or 16 bytes of an IP address; None for a host name."""
-    parts = text.split(".")
     try:
-        if len(parts) == _IPV4_PARTS and all(map(_is_octet, parts)):
-            return bytes(map(int, parts))
-        return IPv6Address(text).packed if ":" in text else None
-    except ValueError:
+        if ":" in text:
+            return IPv6Address(text).packed
+        parts = text.split(".")
+        return bytes([_OCTETS[part] for part in parts]) if len(parts) == _IPV4_PARTS else None
+    except (KeyError, ValueError):
         return None
-
-
-def _is_octet(part: str) -> bool:
-    """Up to 3 digits without a leading zero, which some read as octal. That it is below 256 is seen by whoever makes a byte of it."""
-    return len(part) <= _OCTET_MAX_DIGITS and part.isascii() and part.isdigit() and (part[0] != "0" or part == "0")

@@ -6,7 +6,7 @@ newer server. Durations are whole milliseconds. A struct lives for one exchange.
 
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Raw, Struct
 
 from callboard.model.check import Status
 from callboard.model.instance import Phase
@@ -247,6 +247,15 @@ class ServiceList(Struct, frozen=True, gc=False):
 
     services: tuple[ServiceSummary, ...]
     revision: Revision
+
+
+class EncodedInstances(Struct, frozen=True, gc=False, kw_only=True):
+    """`ServiceInstances`, each of which is JSON made before: many answers show the same ones."""
+
+    service: str
+    namespace: str
+    revision: Revision
+    instances: list[Raw]
 
 
 class ServiceInstances(Struct, frozen=True, gc=False, kw_only=True):

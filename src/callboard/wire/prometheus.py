@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 CONTENT_TYPE: Final = b"application/json"
 PREFIX: Final = "__meta_callboard_"
+_META: Final = PREFIX + "meta_"
 _NO_LABEL: Final = re.compile(r"[^a-zA-Z0-9_]")
 
 
@@ -26,18 +27,25 @@ def target(host: str, port: int) -> str:
 
 def joined(values: Sequence[str]) -> str:
     """A list as one label, with a comma before and after each value, so that `.*,value,.*` matches whole values."""
-    return "".join(f",{value}" for value in values) + "," if values else ""
+    return f",{','.join(values)}," if values else ""
 
 
 def labels(values: Mapping[str, str], meta: Mapping[str, str]) -> dict[str, str]:
     """Labels under our prefix; what a label name cannot hold becomes `_`; of keys that become the same the last one stays."""
     named = {PREFIX + name: value for name, value in values.items()}
-    return named | {f"{PREFIX}meta_{_NO_LABEL.sub('_', key)}": meta[key] for key in sorted(meta)}
+    for key in sorted(meta):
+        named[_META + (key if key.isidentifier() and key.isascii() else _NO_LABEL.sub("_", key))] = meta[key]
+    return named
 
 
-def encode(groups: Sequence[TargetGroup]) -> bytes:
-    """The body of an answer."""
+def encode(groups: Sequence[TargetGroup | Raw]) -> bytes:
+    """The body of an answer; groups may be JSON made before."""
     return msgspec.json.encode(groups)
+
+
+def encode_group(group: TargetGroup) -> bytes:
+    """One of them."""
+    return msgspec.json.encode(group)
 
 
 def decode(body: bytes) -> list[TargetGroup]:

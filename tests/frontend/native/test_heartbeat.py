@@ -155,3 +155,20 @@ def test_remembered_callers_have_a_limit() -> None:
         for number in range(5_000):
             peer = f"10.0.{number // 250}.{number % 250}"
             assert api.problem("PUT", "/heartbeat/x", peer=peer)[0] == 404
+
+
+def test_a_batch_renews_every_check_of_every_instance_whatever_they_need(api: Api) -> None:
+    api.register("web", id="two", checks=[{"id": "a", **ALIVE}, {"id": "b", **ALIVE}])
+    api.register("web", id="half", checks=[{"id": "c", **ALIVE}, {"id": "d", **TTL}])
+    api.register("web", id="told", checks=[ALIVE])
+    api.ok("PUT", "/heartbeat/told", {"status": "passing", "output": "fine"})
+    batch = {"beats": [{"id": "two"}, {"id": "half"}, {"id": "told"}, {"id": "gone"}, {"id": "two", "node": "CALLBOARD"}]}
+    for _ in range(3):
+        answer = api.ok("POST", "/heartbeats", batch)
+        assert (answer["renewed"], [each["id"] for each in answer["unknown"]]) == (4, ["gone"])
+        assert api.status("web") == {"two": "passing", "half": "passing", "told": "passing"}
+        assert outputs(api, "told") == ["fine"]
+        api.pass_time(7)
+    api.ok("POST", "/heartbeats", {"beats": [{"id": "two"}]})
+    api.pass_time(7)
+    assert api.status("web") == {"two": "passing", "half": "critical", "told": "critical"}

@@ -15,6 +15,7 @@ from callboard.net.http.message import (
     TEXT,
     After,
     Answer,
+    Brief,
     Content,
     Fields,
     Handler,
@@ -108,6 +109,7 @@ class World:
         self.closed_streams = 0
         self.chunks: asyncio.Queue[bytes | None] = asyncio.Queue()
         self.broken = False
+        self.lasts = True
         self.server: HttpServer | None = None
 
     @property
@@ -187,6 +189,14 @@ class World:
         read = self.read(request)
         return Read(read.key, read.topics, read.render, by_line=False)
 
+    def lasting_read(self, request: Request) -> Read:
+        """A read that its line means as long as the test says so, be it one that waits or not."""
+        read = self.read(request)
+        by_line = "anew" not in request.query
+        return Read(
+            read.key, read.topics, read.render, read.index_field, read.after, read.wait, lasting=lambda: self.lasts, by_line=by_line
+        )
+
     def done(self, request: Request) -> Later:
         outcome = Outcome()
         outcome.tell(Answer(200, b"done " + request.body, TEXT))
@@ -194,6 +204,20 @@ class World:
 
     def big(self, request: Request) -> Answer:
         return Answer(200, b"0123456789abcdef" * (int(request.rest) // 16), TEXT)
+
+    def beat(self, request: Request) -> Answer:
+        """What its short way answers too, unless there is more to it."""
+        return self.heard(self.beating(request), request.rest, request.body) or Answer(200, b"more to it", TEXT)
+
+    def beating(self, request: Request) -> str | None:
+        """Who is heard by the short way; nobody with parameters that say more."""
+        if "boom" in request.query:
+            raise InvalidError("boom", "must not be so")
+        return None if "more" in request.query else f"{request.headers.get('x-who')} {request.query.pairs}"
+
+    def heard(self, who: str | None, name: str, body: bytes) -> Answer | None:
+        """Nothing of names that begin with more."""
+        return None if who is None or name.startswith("more") else Answer(200, f"beat {who} {name} ".encode() + body, TEXT)
 
     def where(self, request: Request) -> Answer:
         return Answer(200, f"{request.peer} {request.local}".encode(), TEXT)
@@ -223,7 +247,7 @@ class World:
             ("DELETE", "/echo/", self.echo), ("PUT", "/later/", self.later), ("PUT", "/done", self.done), ("GET", "/big/", self.big),
             ("GET", "/where", self.where), ("GET", "/boom", self.boom), ("GET", "/invalid", self.invalid), ("GET", "/split", self.split),
             ("GET", "/misplaced", self.stream), ("GET", "/after/", self.after), ("GET", "/standing/", self.standing_read),
-            ("GET", "/asked/", self.asked_read),
+            ("GET", "/asked/", self.asked_read), ("GET", "/lasting/", self.lasting_read),
         ]  # fmt: skip
         slow: list[tuple[str, str, Handler]] = [
             ("GET", "/slow/read/", self.read), ("GET", "/slow/echo/", self.echo), ("PUT", "/slow/echo/", self.echo),
@@ -233,6 +257,10 @@ class World:
         ]  # fmt: skip
         routes = [Route(method, path, handler) for method, path, handler in quick]
         routes += [Route(method, path, handler, quick=False) for method, path, handler in slow]
+        routes += [
+            Route("PUT", "/beat/", self.beat, brief=Brief(self.beating, self.heard)),
+            Route("PUT", "/slow/beat/", self.beat, quick=False),
+        ]
         routes += [Route("POST", "/larger", self.echo, body_max_bytes=3_000), Route("POST", "/smaller", self.echo, body_max_bytes=50)]
         return Site("/", tuple(routes), FakeErrors())
 

@@ -18,13 +18,17 @@ from tests.net.http.fake import Client, Response, World, connected, run, serving
 STREAMS = 60
 TARGETS = [
     "/read/a", "/read/a", "/read/long", "/read/%61", "/read/a?x=1", "/read/a?index=1&wait=1", "/read/a?index=9999&wait=1", "/read/a?who",
+    "/lasting/a?index=1&wait=1", "/lasting/a?index=1&wait=1", "/lasting/a", "/lasting/long?index=1&wait=1",
     "/echo/x", "/echo/%2F?y=%20&y", "/echo/?" + "z" * 300, "/done", "/big/3200", "/boom", "/invalid", "/split", "/nowhere", "/read",
     "/slow/echo/x", "/slow/read/long", "/slow/big/320", "/read/%ff", "/echo/a%0Ab", "http://x/echo/y", "/echo/#fragment", "/echo/x;y=z",
-    "//", "/",
+    "//", "/", "/beat/x", "/beat/x", "/beat/%61%2Fb?y=1", "/beat/more", "/beat/x?more", "/beat/x?boom", "/beat/x?a=b/c", "/beat/a/b",
+    "/beat/",
+    "/beat/x#y", "/beat/%ff", "/beat/x?", "/beat/x?y=%zz",
 ]  # fmt: skip
 FIELDS = [
     "accept-encoding: gzip", "Accept-Encoding: gzip;q=0, br", "X-Who: me", "x-who:  you \t", "Connection: keep-alive", "accept: */*",
-    "traceparent: 00-1234-01", "user-agent: test/1.0", "cookie: a=b", "x-long: " + "v" * 1200, "Upgrade-Insecure-Requests: 1", "empty:",
+    "traceparent: 00-1234-01", "X-Request-Id: 7", "user-agent: test/1.0", "cookie: a=b", "x-long: " + "v" * 1200,
+    "Upgrade-Insecure-Requests: 1", "empty:",
 ]  # fmt: skip
 GARBAGE = [
     b"\x00", b"GARBAGE\r\n\r\n", b"GET / HTTP/3.7\r\n\r\n", b"GET /read/a HTTP/1.1\r\nx y: z\r\nhost: x\r\n\r\n",

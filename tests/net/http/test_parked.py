@@ -15,7 +15,7 @@ from callboard.model.topics import Topic
 from callboard.net.http.answers import Answers, Kept
 from callboard.net.http.coding import Dates
 from callboard.net.http.message import TEXT, Answer, Content, Read
-from callboard.net.http.parked import ANSWER, PARKED, REFUSED, WAKE_SLICE, Parked, Turn, Verdict
+from callboard.net.http.parked import ANSWER, COSTLY, PARKED, REFUSED, WAKE_PAUSE_MAX, WAKE_SLICE, Parked, Turn, Verdict
 from callboard.net.http.routing import PlainErrors
 from callboard.net.http.settings import HttpSettings, HttpStats
 from callboard.net.http.wheel import TICK, Wheel
@@ -195,9 +195,10 @@ class Parking(RuleBasedStateMachine):
     @rule()
     def settle(self) -> None:
         self.house.loop.settle()
-        pauses = [due - self.house.loop.time for due, _ in self.house.loop.timed]
-        self.house.loop.advance(max(pauses, default=0))
-        self.house.loop.settle()
+        while self.house.loop.timed:
+            pauses = [due - self.house.loop.time for due, _ in self.house.loop.timed]
+            self.time(max(-(-max(pauses) // MILLISECOND), 1))
+            self.house.loop.settle()
         for client in self.owed:
             if client.kept is not None:
                 assert client.seen == self.house.text(self.names[client]), "a lost wake-up"
@@ -232,10 +233,14 @@ TestParking.settings = settings(max_examples=60, stateful_step_count=60, deadlin
 
 def parked(house: House, count: int, name: str = "a") -> list[Client]:
     clients = [Client(house) for _ in range(count)]
-    for client in clients:
-        _, kept = house.ask(client, name)
-        assert house.ask(client, name, kept.index)[0] == PARKED
+    park(clients, name)
     return clients
+
+
+def park(clients: list[Client], name: str = "a") -> None:
+    for client in clients:
+        _, kept = client.house.ask(client, name)
+        assert client.house.ask(client, name, kept.index)[0] == PARKED
 
 
 @pytest.mark.parametrize(
@@ -344,6 +349,22 @@ def test_a_read_after_a_write_sees_it_also_while_wake_ups_pause() -> None:
     assert waiting.answers == [b"2"]
 
 
+def test_an_answer_that_takes_long_to_render_is_not_rendered_for_every_change() -> None:
+    """Not even while it stays the same. The last change is told all the same."""
+    house = House(drift=COSTLY)  # from one look at the clock to the next
+    (waiting,) = parked(house, 1)
+    before = house.renders
+    for _ in range(40):
+        house.write("a", "")
+        house.loop.advance(COSTLY)
+        house.loop.settle()
+    assert 5 <= house.renders - before <= 15
+    house.write("a", "last")
+    house.loop.advance(SECOND // 2)
+    house.loop.settle()
+    assert waiting.answers == [b"last"]
+
+
 def test_who_parks_on_a_newer_body_does_not_hide_those_who_wait_for_it() -> None:
     house = House()
     parked(house, 100)
@@ -429,3 +450,80 @@ def test_an_answer_without_room_is_answered_but_nobody_parks_on_it() -> None:
     house.write("b", "2")
     house.loop.settle()
     assert [client.answers for client in waiting] == [[b"1"], [b"2"]]
+
+
+@pytest.mark.parametrize("leaves", [True, False])
+def test_who_has_seen_a_body_and_is_put_back_misses_no_change_that_came_meanwhile(leaves: bool) -> None:
+    """The wake-up of one body and the change to the next one in the same turn."""
+    house = House()
+    parked(house, 100)
+    house.write("a", "1")
+    house.loop.settle()
+    clients = [Client(house) for _ in range(40)]  # whatever order a set has, both kinds are among the first
+    older, newer = clients[::2], clients[1::2]
+    park(older)
+    house.write("a", "2")  # its wake-up pauses
+    park(newer)
+    house.loop.advance(SECOND)
+    house.loop.ready.pop(0)()  # the wake-up of 2: all are to be handed out in the next turn
+    for client in older if leaves else ():
+        house.parked.release(client)
+    house.write("a", "3")
+    house.loop.settle()
+    house.loop.advance(SECOND)
+    house.loop.settle()
+    assert all(client.answers == ([] if leaves else [b"3"]) for client in older)
+    assert all(client.answers == [b"3"] for client in newer)
+
+
+def test_who_is_put_back_waits_for_an_answer_that_changes_reach() -> None:
+    """The answer is pushed out while all who wait for it are on their way to be answered."""
+    house = House(answers_max_bytes=4_000)
+    parked(house, 100)
+    house.write("a", "1")
+    house.loop.settle()
+    (older,) = parked(house, 1)
+    house.write("a", "2")
+    (newer,) = parked(house, 1)
+    house.loop.advance(SECOND)
+    house.loop.ready.pop(0)()
+    house.parked.release(older)
+    for number in range(5):
+        house.ask(Client(house), f"other {number}")
+    house.loop.settle()
+    house.write("a", "3")
+    house.loop.advance(SECOND)
+    house.loop.settle()
+    assert newer.answers in ([b"2"], [b"3"])
+
+
+def test_nothing_is_rendered_for_those_who_left() -> None:
+    house = House()
+    parked(house, 100)
+    house.write("a", "1")
+    house.loop.settle()
+    (waiting,) = parked(house, 1)
+    house.write("a", "2")
+    house.parked.release(waiting)
+    renders = house.renders
+    house.loop.advance(SECOND)
+    house.loop.settle()
+    assert house.renders == renders
+    (again,) = parked(house, 1)
+    house.write("a", "3")
+    house.loop.settle()
+    assert again.answers == [b"3"]
+
+
+def test_a_machine_that_stood_still_while_an_answer_was_rendered_does_not_hold_it_back_for_long() -> None:
+    house = House(drift=60 * SECOND)
+    (waiting,) = parked(house, 1)
+    house.write("a", "1")
+    house.loop.settle()
+    assert waiting.answers == [b"1"]
+    house.loop.drift = 0
+    (waiting,) = parked(house, 1)
+    house.write("a", "2")
+    house.loop.advance(WAKE_PAUSE_MAX)
+    house.loop.settle()
+    assert waiting.answers == [b"2"]

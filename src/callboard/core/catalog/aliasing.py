@@ -43,8 +43,8 @@ def settle(draft: Draft, now: Timestamp) -> None:
     if not (draft.aliased or draft.view.aliases or draft.overlay.aliases):
         return
     todo: list[AliasKey] = list(draft.aliased)
-    for aim in list(draft.touched):
-        todo += _looking_at(draft, aim)
+    for place in list(draft.touched):
+        todo += _looking_at(draft, Aim(*place))
     seen: set[AliasKey] = set()
     known: dict[Aim, Behind] = {}  # it does not change here, for what aliases say themselves is no part of it
     while todo:
@@ -58,7 +58,7 @@ def settle(draft: Draft, now: Timestamp) -> None:
         said = say(draft, check, check.definition, known)
         if said != (check.status, check.output):
             turned = now if said.status is not check.status else check.turned
-            draft.put_check(replace(check, status=said.status, output=said.output, turned=turned, modified=ZERO))
+            draft.put_check(replace(check, status=said.status, output=said.output, turned=turned, modified=ZERO), check)
         todo += _looking_at(draft, Aim(check.namespace, check.node, check.instance))
 
 

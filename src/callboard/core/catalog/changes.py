@@ -2,30 +2,29 @@
 
 from dataclasses import dataclass, field
 
+from msgspec import Struct
+
 from callboard.model.check import Check
 from callboard.model.instance import Instance, Node
 from callboard.model.rows import Revision
 from callboard.model.topics import Topic
 
 
-@dataclass(frozen=True, slots=True)
-class NodeChange:
+class NodeChange(Struct, frozen=True, gc=False):
     """A node before and after; None for not there."""
 
     before: Node | None
     after: Node | None
 
 
-@dataclass(frozen=True, slots=True)
-class InstanceChange:
+class InstanceChange(Struct, frozen=True, gc=False):
     """An instance before and after; None for not there."""
 
     before: Instance | None
     after: Instance | None
 
 
-@dataclass(frozen=True, slots=True)
-class CheckChange:
+class CheckChange(Struct, frozen=True, gc=False):
     """A check before and after; None for not there."""
 
     before: Check | None

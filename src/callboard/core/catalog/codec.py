@@ -4,7 +4,7 @@ A schema this program does not know raises `UnreadableRowError`: such a row must
 """
 
 from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -20,6 +20,8 @@ from callboard.model.rows import Revision, Row
 
 _SCHEMA: Final = b'{"v":1,'
 _SHARED_MAX_COUNT: Final = 65_536
+_SHARED_OUTPUT_MAX_CHARS: Final = 128
+"""A longer output of a check tells what is its own: no other is equal, and keeping it would keep it after its check."""
 _EMPTY: Final[dict[str, str]] = {}
 _EMPTY_TAGGED: Final = Instance(namespace="", service="", node="", id="", nonce="").tagged
 
@@ -75,40 +77,42 @@ def encode(value: Node | Instance | Check | Event | Coordinate | Autopilot | Ter
 
 
 def _read(decode: Callable[[bytes], Part], row: Row) -> Part:
-    if not row.value.startswith(_SCHEMA):
+    value = row.value
+    if not value.startswith(_SCHEMA):
         raise UnreadableRowError(row, "unknown schema")
     try:
-        return decode(b"{" + row.value[len(_SCHEMA) :])
+        return decode(value)  # the schema number is a field that no value has, so it is passed over
     except msgspec.MsgspecError as error:
         raise UnreadableRowError(row, str(error)) from error
+
+
+class _Keep(Protocol):
+    def __call__(self, key: object, part: Part, /) -> Part: ...
 
 
 class Shared:
     """Equal parts of many rows become one object. Lives as long as its view, and forgets when it is full."""
 
-    __slots__ = ("_parts",)
+    __slots__ = ("_parts", "keep")
 
     def __init__(self) -> None:
         self._parts: dict[object, object] = {}
+        self.keep: _Keep = self._parts.setdefault  # type: ignore[assignment]  # equal keys come from equal values of one type
+        """The one part that was kept under a key, this one if there is none. Whoever calls it calls `trim` now and then."""
+
+    def trim(self) -> None:
+        """Forget when it is full: what is still used stays alive through the rows that use it, it is only no longer found here."""
+        if len(self._parts) > _SHARED_MAX_COUNT:
+            self._parts.clear()
 
     def __call__(self, part: str) -> str:
         """The one text equal to `part`."""
-        return self._keep(part, part)
-
-    def _keep(self, key: object, part: Part) -> Part:
-        kept = self._parts.setdefault(key, part)
-        if len(self._parts) > _SHARED_MAX_COUNT:
-            # What is still used stays alive through the rows that use it; it is only no longer found here.
-            self._parts.clear()
-        return kept  # type: ignore[return-value]  # equal keys come from equal values of one type
+        self.trim()
+        return self.keep(part, part)
 
     def mapping(self, part: dict[str, str]) -> dict[str, str]:
         """The one mapping equal to `part`."""
-        return self._keep(tuple(part.items()), part) if part else _EMPTY
-
-    def value(self, part: Part) -> Part:
-        """The one hashable value equal to `part`."""
-        return self._keep(part, part)
+        return self.keep(tuple(part.items()), part) if part else _EMPTY
 
 
 def decode_node(row: Row) -> Node:
@@ -120,28 +124,38 @@ def decode_node(row: Row) -> Node:
 
 def decode_instance(row: Row, shared: Shared) -> Instance:
     """Raises `UnreadableRowError`."""
-    value = _read(_decode_instance, row)
-    force_setattr(value, "modified", row.revision)
-    force_setattr(value, "namespace", shared(value.namespace))
-    force_setattr(value, "service", shared(value.service))
-    force_setattr(value, "node", shared(value.node))
-    force_setattr(value, "meta", shared.mapping(value.meta))
-    if value.tags:
-        force_setattr(value, "tags", shared.value(value.tags))
+    value, keep = _read(_decode_instance, row), shared.keep
+    revision = row.revision
+    force_setattr(value, "modified", revision)
+    if value.created == revision:
+        force_setattr(value, "created", revision)
+    force_setattr(value, "namespace", keep(part := value.namespace, part))
+    force_setattr(value, "service", keep(part := value.service, part))
+    force_setattr(value, "node", keep(part := value.node, part))
+    force_setattr(value, "port", keep(value.port, value.port))
+    force_setattr(value, "tags", keep(value.tags, value.tags))
+    meta = value.meta
+    force_setattr(value, "meta", keep(tuple(meta.items()), meta) if meta else _EMPTY)
     if not value.tagged:
         force_setattr(value, "tagged", _EMPTY_TAGGED)
+    shared.trim()
     return value
 
 
 def decode_check(row: Row, shared: Shared) -> Check:
     """Raises `UnreadableRowError`."""
-    value = _read(_decode_check, row)
-    force_setattr(value, "modified", row.revision)
-    force_setattr(value, "namespace", shared(value.namespace))
-    force_setattr(value, "node", shared(value.node))
-    force_setattr(value, "definition", shared.value(value.definition))
-    if value.output:
-        force_setattr(value, "output", shared(value.output))
+    value, keep = _read(_decode_check, row), shared.keep
+    revision = row.revision
+    force_setattr(value, "modified", revision)
+    if value.created == revision:
+        force_setattr(value, "created", revision)
+    force_setattr(value, "namespace", keep(part := value.namespace, part))
+    force_setattr(value, "node", keep(part := value.node, part))
+    force_setattr(value, "name", keep(part := value.name, part))
+    force_setattr(value, "definition", keep(value.definition, value.definition))
+    if 0 < len(part := value.output) <= _SHARED_OUTPUT_MAX_CHARS:
+        force_setattr(value, "output", keep(part, part))
+    shared.trim()
     return value
 
 

@@ -5,10 +5,12 @@ and so does an instance that changes its service, and a check that changes its i
 """
 
 from collections.abc import Iterator, Mapping
+from enum import Enum
+from typing import Final
 
 from msgspec.structs import replace
 
-from callboard.core.catalog.aliases import Aim, AliasKey
+from callboard.core.catalog.aliases import AliasKey
 from callboard.core.catalog.codec import Epoch, Floor, Term, encode
 from callboard.core.catalog.connected import leaves, topics_of
 from callboard.core.catalog.overlay import Holder, Overlay, Value
@@ -43,15 +45,28 @@ from callboard.model.topics import (
 )
 
 
+class _From(Enum):
+    """Where a row is read from when nobody has planned it."""
+
+    VIEW = 0
+
+
+_VIEW: Final = _From.VIEW
+
+
 class Draft:
     """Reads go through the command's own changes, then the overlay, then the view."""
+
+    __slots__ = (
+        "_floor", "_global_floor", "_put_checks", "_rows", "_values", "aliased", "overlay", "revision", "touched", "view",
+    )  # fmt: skip
 
     def __init__(self, view: View, overlay: Overlay, revision: Revision) -> None:
         self.view = view
         self.overlay = overlay
         self.revision = revision
         """The revision the command gets if it changes something."""
-        self.touched: set[Aim] = set()
+        self.touched: set[Holder] = set()
         """Instances that come or go or have other checks; an empty id: the node itself."""
         self.aliased: set[AliasKey] = set()
         """Aliases among the checks that are made or replaced."""
@@ -77,46 +92,47 @@ class Draft:
         overlay = self.overlay
         for key, value in self._values.items():
             overlay.put(key, value, self.revision)
-        for key in self._rows:
-            if key.startswith("f/"):
-                overlay.floors[key] = self.revision
-        overlay.global_floor = max(overlay.global_floor, self.global_floor)
+        if self._floor or self._global_floor:
+            for key in self._rows:
+                if key.startswith("f/"):
+                    overlay.floors[key] = self.revision
+            overlay.global_floor = max(overlay.global_floor, self.global_floor)
 
     # -- reading
 
     def node(self, node: str) -> Node | None:
         """A node by its name in lower case."""
-        planned, value = self._planned(node_key(node))
-        if planned:
-            return value if isinstance(value, Node) else None
-        return self.view.nodes.get(node)
+        value = self._planned(node_key(node))
+        if value is _VIEW:
+            return self.view.nodes.get(node)
+        return value if isinstance(value, Node) else None
 
     def instance(self, namespace: str, node: str, instance: str) -> Instance | None:
         """An instance by its identity."""
-        planned, value = self._planned(instance_key(namespace, node, instance))
-        if planned:
-            return value if isinstance(value, Instance) else None
-        placed = self.view.placed(namespace, node, instance)
-        return placed.instance if placed is not None else None
+        value = self._planned(instance_key(namespace, node, instance))
+        if value is _VIEW:
+            placed = self.view.placed(namespace, node, instance)
+            return placed.instance if placed is not None else None
+        return value if isinstance(value, Instance) else None
 
     def check(self, namespace: str, node: str, check: str) -> Check | None:
         """A check by its identity."""
-        planned, value = self._planned(check_key(namespace, node, check))
-        if planned:
-            return value if isinstance(value, Check) else None
-        return self.view.check(namespace, node, check)
+        value = self._planned(check_key(namespace, node, check))
+        if value is _VIEW:
+            return self.view.check(namespace, node, check)
+        return value if isinstance(value, Check) else None
 
     def beside(self, key: Key, shown: Value | None) -> Value | None:
         """What stands beside the catalog under a key: as it is planned, else as the view shows it."""
-        planned, value = self._planned(key)
-        return value if planned else shown
+        value = self._planned(key)
+        return shown if value is _VIEW else value
 
-    def _planned(self, key: Key) -> tuple[bool, Value | None]:
-        """Whether a row is to change, by this command or an earlier one, and to what."""
+    def _planned(self, key: Key) -> Value | _From | None:
+        """What a row is to be, by this command or an earlier one; `_VIEW` when it is to stay as it is."""
         if key in self._values:
-            return True, self._values[key]
+            return self._values[key]
         entry = self.overlay.entries.get(key)
-        return entry is not None, entry.value if entry is not None else None
+        return entry.value if entry is not None else _VIEW
 
     def checks_of(self, namespace: str, node: str, instance: str) -> list[Check]:
         """The checks of an instance, by id."""
@@ -166,29 +182,30 @@ class Draft:
 
     def put_node(self, node: Node) -> None:
         """Make or replace a node."""
-        self.touched.add(Aim(PUBLIC, node.name.lower(), ""))
+        self.touched.add((PUBLIC, node.name.lower(), ""))
         self._put(node_key(node.name.lower()), node)
 
-    def put_instance(self, instance: Instance) -> None:
-        """Make or replace an instance."""
-        before = self.instance(instance.namespace, instance.node, instance.id)
-        self.touched.add(Aim(instance.namespace, instance.node, instance.id))
-        if before is not None and before.service != instance.service:
-            self._raise(service_topic(before.namespace, before.service))
-        if before is not None and leaves(before, instance):
-            self._raise(connect_topic(before.namespace, before.connects))
+    def put_instance(self, instance: Instance, before: Instance | None) -> None:
+        """Make an instance, or replace what this draft has `before` in its place."""
         place = instance.namespace, instance.node, instance.id
-        if before is not None and shown_with_checks(before) != shown_with_checks(instance) and self.checks_of(*place):
-            self._raise(checks_topic(instance.namespace))
+        self.touched.add(place)
+        if before is not None:
+            if before.service != instance.service:
+                self._raise(service_topic(before.namespace, before.service))
+            if leaves(before, instance):
+                self._raise(connect_topic(before.namespace, before.connects))
+            if shown_with_checks(before) != shown_with_checks(instance) and self.checks_of(*place):
+                self._raise(checks_topic(instance.namespace))
         self._put(instance_key(*place), instance)
 
-    def put_check(self, check: Check) -> None:
-        """Make or replace a check."""
-        before = self.check(check.namespace, check.node, check.id)
+    def put_check(self, check: Check, before: Check | None) -> None:
+        """Make a check, or replace what this draft has `before` in its place."""
+        holder = check.namespace, check.node, check.instance
         if before is not None and before.instance != check.instance:
             self._leaves_holder(before)
-            self.touched.add(Aim(before.namespace, before.node, before.instance))
-        self.touched.add(Aim(check.namespace, check.node, check.instance))
+            self.touched.add((before.namespace, before.node, before.instance))
+        self.touched.add(holder)
+        self._put_checks.setdefault(holder, set()).add(check.id)
         if isinstance(check.definition, AliasCheck):
             self.aliased.add((check.namespace, check.node, check.id))
         self._put(check_key(check.namespace, check.node, check.id), check)
@@ -196,7 +213,7 @@ class Draft:
     def remove_node(self, node: Node) -> None:
         """Remove the row of a node; what is on it must go first."""
         name = node.name.lower()
-        self.touched.add(Aim(PUBLIC, name, ""))
+        self.touched.add((PUBLIC, name, ""))
         if self.beside(coordinate_key(name), self.view.coordinates.get(name)) is not None:
             self._raise(COORDINATES)
             self._remove(coordinate_key(name))
@@ -207,13 +224,13 @@ class Draft:
         """Remove an instance and its checks."""
         for check in self.checks_of(instance.namespace, instance.node, instance.id):
             self.remove_check(check)
-        self.touched.add(Aim(instance.namespace, instance.node, instance.id))
+        self.touched.add((instance.namespace, instance.node, instance.id))
         self._raise(*topics_of(instance), node_topic(instance.node), services_topic(instance.namespace))
         self._remove(instance_key(instance.namespace, instance.node, instance.id))
 
     def remove_check(self, check: Check) -> None:
         """Remove a check."""
-        self.touched.add(Aim(check.namespace, check.node, check.instance))
+        self.touched.add((check.namespace, check.node, check.instance))
         self._leaves_holder(check)
         self._raise(checks_topic(check.namespace), node_topic(check.node))
         self._remove(check_key(check.namespace, check.node, check.id))
@@ -227,8 +244,10 @@ class Draft:
         for key, value in values.items():
             if value is None:
                 self._remove(key)
-            else:
-                self._put(key, value)
+                continue
+            self._put(key, value)
+            if isinstance(value, Check):
+                self._put_checks.setdefault((value.namespace, value.node, value.instance), set()).add(value.id)
         self.raise_every_index()
 
     def put_term(self, term: Term) -> None:
@@ -273,8 +292,6 @@ class Draft:
     def _put(self, key: Key, value: Value) -> None:
         if value.modified:
             value = replace(value, modified=ZERO)
-        if isinstance(value, Check):
-            self._put_checks.setdefault((value.namespace, value.node, value.instance), set()).add(value.id)
         self._values[key] = value
         self._rows[key] = Row(key, encode(value), self.revision)
 

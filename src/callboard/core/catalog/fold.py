@@ -6,7 +6,7 @@ meaning. Changes are derived from the rows, never from the commands that made th
 
 from typing import Final
 
-from callboard.core.catalog import beside, codec
+from callboard.core.catalog import beside, codec, sharing
 from callboard.core.catalog.changes import Changes, CheckChange, InstanceChange, NodeChange
 from callboard.core.catalog.connected import leaves, topics_of
 from callboard.core.catalog.draft import shown_with_checks
@@ -119,6 +119,10 @@ def _put_instance(view: View, instance: Instance, changes: Changes) -> None:
     space = view.space(instance.namespace)
     there = space.by_node.setdefault(instance.node, {})
     before = there.get(instance.id)
+    if before is not None:
+        sharing.with_instance_before(instance, before.instance)
+    else:
+        view.instances_count += 1
     if before is not None and before.instance.service != instance.service:
         _leave_service(view, before, changes)
     if before is not None and leaves(before.instance, instance):
@@ -130,9 +134,10 @@ def _put_instance(view: View, instance: Instance, changes: Changes) -> None:
     space.by_service.setdefault(view.shared(instance.service.lower()), {})[instance.node, instance.id] = placed
     if instance.connects:
         space.by_connect.setdefault(view.shared(instance.connects.lower()), {})[instance.node, instance.id] = placed
-    raise_table(view, services_topic(instance.namespace), instance.modified)
+    table = services_topic(instance.namespace)
+    raise_table(view, table, instance.modified)
     changes.instances.append(InstanceChange(before.instance if before is not None else None, instance))
-    changes.topics.update((*topics_of(instance), node_topic(instance.node), services_topic(instance.namespace)))
+    changes.topics.update((*topics_of(instance), node_topic(instance.node), table))
 
 
 def _leave_service(view: View, placed: Placed, changes: Changes) -> None:
@@ -163,6 +168,7 @@ def _remove_instance(view: View, namespace: str, node: str, instance: str, chang
     before = there.pop(instance, None) if there is not None else None
     if before is None or there is None or space is None:
         return
+    view.instances_count -= 1
     if not there:
         del space.by_node[node]
     _leave_service(view, before, changes)
@@ -178,6 +184,10 @@ def _remove_instance(view: View, namespace: str, node: str, instance: str, chang
 
 def _put_check(view: View, check: Check, changes: Changes) -> None:
     before = view.check(check.namespace, check.node, check.id)
+    if before is not None:
+        sharing.with_check_before(check, before)
+    else:
+        view.checks_count += 1
     if before is not None and before.instance != check.instance:
         _detach(view, before, changes)
     if check.instance:
@@ -189,19 +199,24 @@ def _put_check(view: View, check: Check, changes: Changes) -> None:
     holders = view.space(check.namespace).holders.setdefault(check.node, {})
     holders[check.id] = check.instance
     view.aliases.replace(before, check)
-    raise_table(view, checks_topic(check.namespace), check.modified)
+    table = checks_topic(check.namespace)
+    raise_table(view, table, check.modified)
     changes.checks.append(CheckChange(before, check))
-    changes.topics.update((checks_topic(check.namespace), node_topic(check.node)))
+    changes.topics.update((table, node_topic(check.node)))
 
 
 def _attach(view: View, check: Check, changes: Changes) -> None:
     placed = view.placed(check.namespace, check.node, check.instance)
     if placed is None:
         raise DivergedError(f"check {check.id} on node {check.node} belongs to instance {check.instance}, which has no row")
-    others = [c for c in placed.checks if c.id != check.id]
-    others.append(check)
-    others.sort(key=lambda c: c.id)
-    _replace(view, Placed(placed.instance, tuple(others)))
+    sharing.with_instance(check, placed.instance)
+    if placed.checks:
+        others = [c for c in placed.checks if c.id != check.id]
+        others.append(check)
+        others.sort(key=lambda c: c.id)
+        _replace(view, Placed(placed.instance, tuple(others)))
+    else:
+        _replace(view, Placed(placed.instance, (check,)))
     changes.topics.update(topics_of(placed.instance))
 
 
@@ -234,6 +249,7 @@ def _remove_check(view: View, namespace: str, node: str, check: str, changes: Ch
     if before is None:
         return
     _detach(view, before, changes)
+    view.checks_count -= 1
     holders = view.space(namespace).holders
     del holders[node][check]
     if not holders[node]:

@@ -9,7 +9,6 @@ from typing import Final
 from callboard.core.catalog import commands as cmd
 from callboard.model.check import Definition, HttpCheck, MaintenanceCheck, ManualCheck, TcpCheck, TlsOptions, TtlCheck
 from callboard.model.instance import InstanceSpec
-from callboard.model.service import NOWHERE
 
 FIRST: Final = 1
 _LEVEL_2: Final = 2
@@ -40,10 +39,7 @@ def level_of(command: cmd.Command) -> int:
 
 
 def _of_instance(spec: InstanceSpec) -> int:
-    says_more = (
-        spec.ports or spec.socket_path or spec.proxy or spec.destination or spec.connect_native or spec.kind or spec.locality != NOWHERE
-    )
-    return _LEVEL_2 if says_more else FIRST
+    return _LEVEL_2 if spec.says_more else FIRST
 
 
 def _of_check(definition: Definition) -> int:

@@ -4,11 +4,13 @@ It lives at the leader. An entry goes when its group was folded into the view, a
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple, TypeVar
+from typing import Final, TypeVar
+
+from msgspec import Struct
 
 from callboard.core.catalog.aliases import Aliases
 from callboard.model.autopilot import Autopilot
-from callboard.model.check import Check
+from callboard.model.check import AliasCheck, Check
 from callboard.model.coordinate import Coordinate
 from callboard.model.event import Event
 from callboard.model.instance import Instance, Node
@@ -16,11 +18,12 @@ from callboard.model.rows import ZERO, Group, Key, Revision, split_key
 
 Value = Node | Instance | Check | Event | Coordinate | Autopilot
 Place = TypeVar("Place")
+_PLACED: Final = (Instance, Check)
 Holder = tuple[str, str, str]
 """Namespace, node and instance that a check belongs to; the instance is empty for a check of the node."""
 
 
-class Entry(NamedTuple):
+class Entry(Struct, frozen=True, gc=False):
     """A planned row, or None for a planned removal, and the revision it will have."""
 
     value: Value | None
@@ -46,15 +49,17 @@ class Overlay:
 
     def put(self, key: Key, value: Value | None, revision: Revision) -> None:
         """Plan a row."""
-        self._drop(key)
+        if key in self.entries:
+            self._drop(key)
         self.entries[key] = Entry(value, revision)
         if value is None:
             self._gone.setdefault(_node_of(key), set()).add(key)
-        elif isinstance(value, Instance | Check):
+        elif isinstance(value, _PLACED):
             self._by_node.setdefault(value.node, set()).add(key)
-        if isinstance(value, Check):
-            self._by_holder.setdefault(_holder(value), set()).add(key)
-            self.aliases.replace(None, value)
+            if isinstance(value, Check):
+                self._by_holder.setdefault(_holder(value), set()).add(key)
+                if isinstance(value.definition, AliasCheck):
+                    self.aliases.replace(None, value)
 
     def _drop(self, key: Key) -> None:
         entry = self.entries.pop(key, None)
@@ -63,11 +68,12 @@ class Overlay:
         value = entry.value
         if value is None:
             _forget(self._gone, _node_of(key), key)
-        elif isinstance(value, Instance | Check):
+        elif isinstance(value, _PLACED):
             _forget(self._by_node, value.node, key)
-        if isinstance(value, Check):
-            _forget(self._by_holder, _holder(value), key)
-            self.aliases.replace(value, None)
+            if isinstance(value, Check):
+                _forget(self._by_holder, _holder(value), key)
+                if isinstance(value.definition, AliasCheck):
+                    self.aliases.replace(value, None)
 
     def gone_count(self, node: str) -> int:
         """How many planned removals there are on a node, the node's own among them."""
@@ -89,12 +95,14 @@ class Overlay:
 
     def folded(self, group: Group) -> None:
         """A group is in the view: forget its entries, but for those a later command planned again."""
+        entries, floors, last = self.entries, self.floors, group.last
         for key in group.rows:
-            entry = self.entries.get(key)
-            if entry is not None and entry.revision <= group.last:
-                self._drop(key)
-            if self.floors.get(key, group.last + 1) <= group.last:
-                del self.floors[key]
+            entry = entries.get(key)
+            if entry is not None:
+                if entry.revision <= last:
+                    self._drop(key)
+            elif floors.get(key, last + 1) <= last:
+                del floors[key]
 
     def clear(self) -> None:
         """A group failed."""

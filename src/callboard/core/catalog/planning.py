@@ -56,7 +56,7 @@ def _report(draft: Draft, command: cmd.ReportCheck, now: Timestamp) -> Decision:
 def _turn(draft: Draft, check: Check, status: Status, output: str, now: Timestamp) -> None:
     if (status, output) != (check.status, check.output):
         turned = now if status != check.status else check.turned
-        draft.put_check(replace(check, status=status, output=output, turned=turned, modified=ZERO))
+        draft.put_check(replace(check, status=status, output=output, turned=turned, modified=ZERO), check)
 
 
 def _expire(draft: Draft, command: cmd.ExpireTtl, now: Timestamp) -> Decision:
@@ -149,7 +149,7 @@ def _set_maintenance(draft: Draft, command: cmd.SetMaintenance, now: Timestamp) 
                 instance="" if holder is None else holder.id, parent=parent.nonce,
                 definition=MaintenanceCheck(), status=Status.MAINTENANCE, nonce=command.nonce, turned=now,
                 created=before.created if before is not None else draft.revision,
-            ))  # fmt: skip
+            ), before)  # fmt: skip
     elif before is not None:
         draft.remove_check(before)
         _tidy(draft, node)
@@ -162,7 +162,7 @@ def _set_phase(draft: Draft, command: cmd.SetPhase, _now: Timestamp) -> Decision
         return refused(instance)
     for each in (instance, sidecar_of(draft, instance)):
         if each is not None and each.phase is not command.phase:
-            draft.put_instance(replace(each, phase=command.phase, modified=ZERO))
+            draft.put_instance(replace(each, phase=command.phase, modified=ZERO), each)
     return Decision(instance.node)
 
 

@@ -20,7 +20,14 @@ class Found(NamedTuple):
     @property
     def status(self) -> Status:
         """The worst of its checks and its node's."""
+        if len(self.checks) == 1:  # as most have
+            return self.checks[0].status
         return worst([check.status for check in self.checks])
+
+    @property
+    def passing(self) -> bool:
+        """Whether it takes traffic without reserve: it serves, and every check passes."""
+        return self.instance.phase is Phase.SERVING and all(check.status is Status.PASSING for check in self.checks)
 
     @property
     def address(self) -> str:
@@ -36,13 +43,14 @@ class Found(NamedTuple):
 def find(view: View, placed: Placed) -> Found:
     """An instance with its node and every check that counts for it."""
     node = placed.instance.node
-    return Found(view.nodes[node], placed.instance, (*checks_of_node(view, node), *placed.checks))
+    of_node = checks_of_node(view, node)
+    return Found(view.nodes[node], placed.instance, (*of_node, *placed.checks) if of_node else placed.checks)
 
 
 def checks_of_node(view: View, node: str) -> list[Check]:
     """The checks of the node itself, by id; `node` in lower case."""
     checks = view.checks_of_node(node)
-    return [checks[check] for check in sorted(checks)]
+    return [checks[check] for check in sorted(checks)] if checks else []
 
 
 def instances_of(view: View, namespace: str, service: str) -> list[Found]:
@@ -73,10 +81,20 @@ def all_checks(view: View, namespace: str) -> list[Check]:
 
 
 def services(view: View, namespace: str) -> dict[str, list[str]]:
-    """Names of services, as first spelled, and the union of their instances' tags; both ordered."""
+    """Names of services, as they are spelled, and the union of their instances' tags; both ordered."""
+    return tags_by_name(placed_in(view, namespace))
+
+
+def tags_by_name(members: Iterable[Placed]) -> dict[str, list[str]]:
+    """The names of the services of these instances, and all their tags; both ordered."""
     tags: dict[str, set[str]] = {}
-    for placed in placed_in(view, namespace):
-        tags.setdefault(placed.instance.service, set()).update(placed.instance.tags)
+    for placed in members:
+        instance = placed.instance
+        there = tags.get(instance.service)
+        if there is None:
+            tags[instance.service] = set(instance.tags)
+        else:
+            there.update(instance.tags)
     return {name: sorted(tags[name]) for name in sorted(tags)}
 
 

@@ -1,7 +1,6 @@
 """Planning of registrations: what is new is made, what differs is replaced, what is identical is left alone."""
 
-from typing import NamedTuple
-
+from msgspec import Struct
 from msgspec.structs import replace
 
 from callboard.core.catalog.commands import Register, RegisterCheck
@@ -15,7 +14,7 @@ from callboard.model.rows import ZERO, Refusal
 from callboard.model.time import Timestamp
 
 
-class Decision(NamedTuple):
+class Decision(Struct, frozen=True, gc=False):
     """What a plan decided: the node it was about, or why it was refused."""
 
     node: str = ""
@@ -38,13 +37,17 @@ def register(draft: Draft, command: Register, now: Timestamp) -> Decision:
     if isinstance(sidecar, Refusal):
         return refused(sidecar)
     node = upsert_node(draft, command.node, command.nonce, update=command.update_node)
+    instance: Instance | None = None
     if command.instance is not None:
         instance = _upsert_instance(draft, command.instance, node_name, command)
         if command.replace_checks:
             _remove_unnamed(draft, instance, {attached.check.id for attached in command.checks})
         _register_sidecar(draft, command, instance, sidecar, node, now)
     for attached in command.checks:
-        holder = draft.instance(command.namespace, node_name, attached.instance) if attached.instance else None
+        if attached.instance and attached.instance != own:
+            holder = draft.instance(command.namespace, node_name, attached.instance)
+        else:
+            holder = instance if attached.instance else None
         namespace = holder.namespace if holder is not None else PUBLIC
         existing = _upsert_check(draft, attached.check, namespace, node_name, holder, node, command.nonce, now)
         if command.set_status and existing is not None:
@@ -111,19 +114,24 @@ def _register_sidecar(  # one call with everything two registrations share
 def _upsert_instance(draft: Draft, spec: InstanceSpec, node: str, command: Register, *, sidecar_of_id: str = "") -> Instance:
     before = draft.instance(spec.namespace, node, spec.id)
     tags, foreign = _tags(before, spec, of_catalog=command.of_catalog)
+    sidecar = before.sidecar if before is not None and command.of_catalog else sidecar_of_id
+    # No more than fifteen by name: Python would collect them in a dictionary first, which costs more than all the rest.
     instance = Instance(
         namespace=spec.namespace, service=spec.service, node=node, id=spec.id,
         nonce=before.nonce if before is not None else command.nonce,
         address=spec.address, port=spec.main_port, tags=tags, meta=spec.meta, tagged=spec.tagged, weights=spec.weights,
-        enable_tag_override=spec.enable_tag_override, kind=spec.kind,
+        enable_tag_override=spec.enable_tag_override,
         phase=spec.phase or (before.phase if before is not None else Phase.SERVING),
-        ports=spec.ports, socket_path=spec.socket_path, proxy=spec.proxy, destination=spec.destination,
-        connect_native=spec.connect_native, locality=spec.locality, foreign_tags=foreign,
-        sidecar=before.sidecar if before is not None and command.of_catalog else sidecar_of_id,
         created=before.created if before is not None else draft.revision,
+        modified=before.modified if before is not None else ZERO,
     )  # fmt: skip
-    if before is None or instance != replace(before, modified=ZERO):
-        draft.put_instance(instance)
+    if spec.says_more or foreign or sidecar:
+        instance = replace(
+            instance, kind=spec.kind, ports=spec.ports, socket_path=spec.socket_path, proxy=spec.proxy, destination=spec.destination,
+            connect_native=spec.connect_native, locality=spec.locality, foreign_tags=foreign, sidecar=sidecar,
+        )  # fmt: skip
+    if instance != before:
+        draft.put_instance(instance, before)
     return instance
 
 
@@ -154,9 +162,10 @@ def _upsert_check(  # noqa: PLR0917  # one call with everything a row of a check
         nonce=before.nonce if before is not None and same else nonce,
         turned=kept.turned if kept is not None else now,
         created=before.created if before is not None else draft.revision,
+        modified=before.modified if before is not None else ZERO,
     )  # fmt: skip
-    if before is None or check != replace(before, modified=ZERO):
-        draft.put_check(check)
+    if check != before:
+        draft.put_check(check, before)
     return before
 
 
@@ -168,7 +177,7 @@ def _set_status(draft: Draft, before: Check, spec: CheckSpec, now: Timestamp) ->
     output = clip_output(spec.output)
     if (check.status, check.output) != (spec.status, output):
         turned = now if check.status != spec.status else check.turned
-        draft.put_check(replace(check, status=spec.status, output=output, turned=turned, modified=ZERO))
+        draft.put_check(replace(check, status=spec.status, output=output, turned=turned, modified=ZERO), check)
 
 
 def _remove_unnamed(draft: Draft, instance: Instance, keep: set[str]) -> None:

@@ -112,9 +112,9 @@ def _amended(draft: Draft, loaded: View, command: Restore, now: Timestamp) -> Ma
         restored = loaded.nodes.get(home, own)
         planned.put_node(replace(own, nonce=restored.nonce, created=restored.created))
         if (instance := draft.instance(PUBLIC, home, command.own_instance)) is not None:
-            planned.put_instance(instance)
+            planned.put_instance(instance, planned.instance(PUBLIC, home, instance.id))
         if (check := draft.check(PUBLIC, home, command.own_check)) is not None:
-            planned.put_check(replace(check, parent=restored.nonce))
+            planned.put_check(replace(check, parent=restored.nonce), planned.check(PUBLIC, home, check.id))
     planned.aliased.update(
         (check.namespace, check.node, check.id) for check in loaded.checks() if isinstance(check.definition, AliasCheck)
     )  # fmt: skip

@@ -42,8 +42,8 @@ class View:
     """Read by every door, written only by `core.catalog.fold`."""
 
     __slots__ = (
-        "aliases", "autopilot", "coordinates", "epoch", "events", "floors", "global_floor", "node_checks", "nodes", "position", "shared",
-        "spaces", "tables", "term",
+        "aliases", "autopilot", "checks_count", "coordinates", "epoch", "events", "floors", "global_floor", "instances_count",
+        "node_checks", "nodes", "position", "shared", "spaces", "tables", "term",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -52,6 +52,10 @@ class View:
         self.node_checks: dict[str, dict[str, Check]] = {}
         """Checks of nodes, all in the public namespace: node, check id, check."""
         self.spaces: dict[str, Space] = {}
+        self.instances_count = 0
+        """In all namespaces together; to be asked for at every scrape, however many nodes there are."""
+        self.checks_count = 0
+        """The same of checks, those of nodes included."""
         self.aliases = Aliases()
         """Checks that are aliases, by what they look at."""
         self.floors: dict[str, Revision] = {}

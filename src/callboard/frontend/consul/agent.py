@@ -124,9 +124,9 @@ class AgentServices:
         connect = connect_of(caller)
         checks = agent_checks(body, instance.id, connect)
         sidecar = agent_sidecar(body, instance, connect)
-        refuse_scripts(sidecar.checks if sidecar is not None else (), allowed=door.registry.settings.script_checks)
-        refuse_scripts((attached.check for attached in checks), allowed=door.registry.settings.script_checks)
-        door.refuse_own(caller.key, instance.id, *(attached.check.id for attached in checks))
+        of_sidecar = sidecar.checks if sidecar is not None else ()
+        refuse_scripts((*of_sidecar, *[attached.check for attached in checks]), allowed=door.registry.settings.script_checks)
+        door.refuse_own(caller.key, instance.id, *[attached.check.id for attached in checks])
         self._names.look_at(door.registry.view, instance.namespace, instance.service)
         command = Register(
             nonce=door.registry.entropy.nonce(), node=caller.node, instance=instance, checks=checks,

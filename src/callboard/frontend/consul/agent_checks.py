@@ -6,6 +6,7 @@ from callboard.core.catalog.commands import DeregisterCheck, RegisterCheck, Repo
 from callboard.core.catalog.indexes import node_index
 from callboard.core.catalog.queries import all_checks_on
 from callboard.frontend.consul.agent import connect_of
+from callboard.frontend.consul.beats import Beats
 from callboard.frontend.consul.blocking import check_agent
 from callboard.frontend.consul.door import DONE, Caller, Door, Told
 from callboard.frontend.consul.errors import POLICY, bad_request, refusal_answer, text_answer
@@ -31,6 +32,7 @@ class AgentChecks:
 
     def __init__(self, door: Door) -> None:
         self._door = door
+        self._beats = Beats(door)
 
     def routes(self) -> tuple[Route, ...]:
         """This subject's part of the table."""
@@ -38,10 +40,10 @@ class AgentChecks:
             Route("GET", "/v1/agent/checks", self.checks),
             Route("PUT", "/v1/agent/check/register", self.register),
             Route("PUT", "/v1/agent/check/deregister/", self.deregister),
-            Route("PUT", "/v1/agent/check/pass/", self._pushes(Status.PASSING)),
-            Route("PUT", "/v1/agent/check/warn/", self._pushes(Status.WARNING)),
+            Route("PUT", "/v1/agent/check/pass/", self._pushes(Status.PASSING), brief=self._beats.pushed(Status.PASSING)),
+            Route("PUT", "/v1/agent/check/warn/", self._pushes(Status.WARNING), brief=self._beats.pushed(Status.WARNING)),
             Route("PUT", "/v1/agent/check/fail/", self._pushes(Status.CRITICAL)),
-            Route("PUT", "/v1/agent/check/update/", self.update),
+            Route("PUT", "/v1/agent/check/update/", self.update, brief=self._beats.updated()),
         )
 
     # -- reads
@@ -113,7 +115,9 @@ class AgentChecks:
         body = UPDATE.decode(request.body)
         if body.status not in STATUSES:
             raise bad_request(f"Invalid check status: '{body.status}'")
-        return self._report(request, STATUSES[body.status], body.output)
+        status = STATUSES[body.status]
+        self._beats.remember(request.body, status, clip_output(body.output))
+        return self._report(request, status, body.output)
 
     def _report(self, request: Request, status: Status, output: str) -> Reply:
         door, check = self._door, request.rest

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from callboard.frontend.consul.door import Door
 from callboard.frontend.consul.enterprise import PARAMETERS, check_parameters
 from callboard.frontend.consul.errors import POLICY, ConsulError, bad_request, not_ready
+from callboard.frontend.consul.filtering import filter_text
 from callboard.model.errors import InvalidError
 from callboard.model.rows import Refusal, Revision
 from callboard.model.time import MILLISECOND, Duration
@@ -100,8 +101,7 @@ def check_common(query: Query, datacenter: str) -> None:
 
 def check_agent(query: Query) -> None:
     """The same for calls of the agent, which has no other data centre."""
-    names = {name for name, _ in query.pairs}
-    if names.isdisjoint(_SELDOM):
+    if not query.pairs or _SELDOM.isdisjoint([name for name, _ in query.pairs]):
         return
     check_parameters(query)
     if any(query.get(name) for name in _GROUPS):
@@ -180,8 +180,14 @@ def reading(
     index: Callable[[], Revision],
     build: Callable[[], object],
     shape: str = "",
+    *,
+    lasting: bool = False,
 ) -> Reply:
-    """A read whose answer is what `build` makes of the view, as JSON. `shape` tells what else but path and options shapes it."""
+    """A read whose answer is what `build` makes of the view, as JSON. `shape` tells what else but path and options shapes it.
+
+    `lasting` says that nothing but path and parameters has a part in topics, index and `build`, whatever the view holds: then thousands who
+    wait for the same answer are not looked at one by one. A filter has, for what it judged of a view counts against its next rendering.
+    """
     registry = options.registry
     if options.max_stale and registry.contact().age_ms * MILLISECOND > options.max_stale:
         options = options._replace(consistency="leader")
@@ -198,12 +204,18 @@ def reading(
     read = Read(
         f"{request.path}\n{options.shape}\n{shape}", topics, render, INDEX, options.after, options.wait,
         standing=partial(_standing, registry, cached=options.cached), by_line=options.by_line,
+        lasting=partial(_lasts, registry, options.after) if lasting and options.after and not filter_text(request.query) else None,
     )  # fmt: skip
     if fresh:
         return after(registry.fresh(), partial(_when_fresh, read))
     if options.after and options.after > registry.revision:
         return after(registry.reached(Revision(options.after)), lambda _: read)
     return read
+
+
+def _lasts(registry: Registry, seen: int) -> bool:
+    """Whether a read of somebody who has seen that index can be answered or parked at once: nothing has to be waited for before."""
+    return registry.ready and seen <= registry.revision
 
 
 def _when_fresh(read: Read, refusal: Refusal | None) -> Reply:

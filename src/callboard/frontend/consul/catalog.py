@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+from msgspec import Raw
+
 from callboard.core.catalog import queries
 from callboard.core.catalog.commands import Command, DeregisterCheck, DeregisterInstance, DeregisterNode, Register, Target
 from callboard.core.catalog.indexes import node_index, service_index, table_index
@@ -15,7 +17,7 @@ from callboard.frontend.consul.filtering import filter_of, filter_text, keeper_o
 from callboard.frontend.consul.finding import find_node, may_be_node_id
 from callboard.frontend.consul.nearness import near_of
 from callboard.frontend.consul.translate import catalog_checks, catalog_node, refuse_namespace, refuse_peer
-from callboard.frontend.consul.translate_answers import keeps_meta, keeps_tags, service
+from callboard.frontend.consul.translate_answers import keeps, keeps_meta, listed, service
 from callboard.frontend.consul.translate_services import catalog_instance
 from callboard.model.names import PUBLIC
 from callboard.model.rows import Refusal, Revision
@@ -66,7 +68,7 @@ class Catalog:
             return near.ordered([node for node in shown if keep_shown(node)], lambda node: node.node.lower())
 
         shape = repr((meta, near.source, filter_text(query)))
-        return reading(request, options, (NODES, *near.topics), lambda: table_index(door.view, NODES), build, shape)
+        return reading(request, options, (NODES, *near.topics), lambda: table_index(door.view, NODES), build, shape, lasting=True)
 
     def services(self, request: Request) -> Reply:
         """Names of services, each with the tags of all its instances."""
@@ -79,11 +81,13 @@ class Catalog:
         def keep(found: Found) -> bool:
             return keep_node(found.node) and (keep_shown is None or keep_shown(door.scene.service_node(found)))
 
-        def build() -> dict[str, list[str]]:
-            return _services_of(door, keep) if some else queries.services(door.view, PUBLIC)
+        def build() -> dict[str, list[str]] | Raw:
+            return _services_of(door, keep) if some else listed(door.services.of(door.view, PUBLIC).values())
 
-        shape = repr((meta, filter_text(query)))
-        return reading(request, options, topics, lambda: max(table_index(door.view, topic) for topic in topics), build, shape)
+        def index() -> Revision:
+            return max(table_index(door.view, topic) for topic in topics)
+
+        return reading(request, options, topics, index, build, repr((meta, filter_text(query))), lasting=True)
 
     def service(self, request: Request) -> Reply:
         """The instances of a service, each with its node."""
@@ -91,21 +95,22 @@ class Catalog:
         if not name:
             raise bad_request("Missing service name")
         options, meta, tags, near = options_of(door, query), meta_of(query), query.all("tag"), near_of(door, request)
-        keep_node, keep, imported = keeps_meta(meta), keeps_tags(tags), bool(query.get("peer"))
-        keep_shown = keeper_of(door, query, roots.SERVICE_NODES)
+        keep, imported, keep_shown = keeps(tags, meta), bool(query.get("peer")), filter_of(door, query, roots.SERVICE_NODES)
 
-        def build() -> list[json.ServiceNode]:
+        def build() -> list[Raw]:
             if imported:
                 return []  # there are no peers, so nothing comes from one
-            found = [one for one in queries.instances_of(door.view, PUBLIC, name) if keep(one.instance) and keep_node(one.node)]
-            shown = [door.scene.service_node(one) for one in near.ordered(found, lambda one: one.instance.node)]
-            return [one for one in shown if keep_shown(one)]
+            shown = door.catalog_entries.of_service(door.view, PUBLIC, name)
+            if keep is not None:
+                shown = [one for one in shown if keep(one.found)]
+            shown = near.ordered(shown, lambda one: one.placed.instance.node)
+            return [one.entry for one in shown if keep_shown is None or keep_shown(door.scene.service_node(one.found))]
 
         def index() -> Revision:
             return service_index(door.view, PUBLIC, name)
 
         shape = repr((meta, tags, imported, near.source, filter_text(query)))
-        return reading(request, options, (service_topic(PUBLIC, name), *near.topics), index, build, shape)
+        return reading(request, options, (service_topic(PUBLIC, name), *near.topics), index, build, shape, lasting=True)
 
     def node(self, request: Request) -> Reply:
         """A node and its services by id; null when there is no such node."""
@@ -137,8 +142,11 @@ class Catalog:
         if not name:
             raise bad_request("Missing node name")
         options, text = options_of(door, request.query), filter_text(request.query)
-        if name in door.view.nodes or not may_be_node_id(name):
-            return reading(request, options, (node_topic(name),), lambda: node_index(door.view, name), lambda: build(name), text)
+        only_a_name = not may_be_node_id(name)
+        if only_a_name or name in door.view.nodes:
+            return reading(
+                request, options, (node_topic(name),), lambda: node_index(door.view, name), lambda: build(name), text, lasting=only_a_name
+            )
         # Which node it is may become another one, so what is on any of them may change the answer.
         topics = (NODES, services_topic(PUBLIC))
 
@@ -195,11 +203,10 @@ class Catalog:
 
 
 def _services_of(door: Door, keep: Callable[[Found], bool]) -> dict[str, list[str]]:
-    tags: dict[str, set[str]] = {}
-    for placed in queries.placed_in(door.view, PUBLIC):
-        if keep(Found(door.view.nodes[placed.instance.node], placed.instance, ())):
-            tags.setdefault(placed.instance.service, set()).update(placed.instance.tags)
-    return {name: sorted(tags[name]) for name in sorted(tags)}
+    nodes = door.view.nodes
+    return queries.tags_by_name(
+        placed for placed in queries.placed_in(door.view, PUBLIC) if keep(Found(nodes[placed.instance.node], placed.instance, ()))
+    )
 
 
 def _deregistration(body: DeregisterBody) -> Command:

@@ -13,7 +13,7 @@ from callboard.frontend.consul.door import Door
 from callboard.frontend.consul.errors import bad_request
 from callboard.frontend.consul.filtering import filter_of, health_entries, keeper_of
 from callboard.frontend.consul.nearness import Near, near_of
-from callboard.frontend.consul.translate_answers import is_passing, keeps_meta, keeps_tags
+from callboard.frontend.consul.translate_answers import keeps_meta, keeps_tags
 from callboard.model.names import PUBLIC
 from callboard.model.topics import connect_topic, service_topic
 from callboard.net.http.message import Reply, Request, Route
@@ -59,7 +59,7 @@ class Connected:
         keep_shown = filter_of(door, query, roots.INSTANCES)
 
         def build() -> list[json.ServiceHealth]:
-            found = [one for one in wanted.found(door.view) if not passing or is_passing(one)]
+            found = [one for one in wanted.found(door.view) if not passing or one.passing]
             return health_entries(door.scene, near.ordered(found, lambda one: one.instance.node), keep_shown)
 
         return self._reading(request, options, wanted, build, near, passing=passing)
@@ -88,16 +88,15 @@ class Connected:
         if not name:
             raise bad_request("Missing gateway name")
         options = options_of(door, request.query)
-        return reading(request, options, (service_topic(PUBLIC, name),), lambda: service_index(door.view, PUBLIC, name), list)
+        return reading(request, options, (service_topic(PUBLIC, name),), lambda: service_index(door.view, PUBLIC, name), list, lasting=True)
 
     def _reading(
         self, request: Request, options: Options, wanted: _Selection, build: Callable[[], object], near: Near, *, passing: bool = False
     ) -> Reply:
         door, name = self._door, wanted.name
         topics = (connect_topic(PUBLIC, name), *near.topics)
-        return reading(
-            request, options, topics, lambda: connect_index(door.view, PUBLIC, name), build, repr((passing, near.source, wanted))
-        )
+        shape = repr((passing, near.source, wanted))
+        return reading(request, options, topics, lambda: connect_index(door.view, PUBLIC, name), build, shape, lasting=True)
 
 
 def _selection(request: Request) -> _Selection:

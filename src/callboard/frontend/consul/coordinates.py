@@ -60,7 +60,7 @@ class Coordinates:
         def index() -> Revision:
             return max(table_index(door.view, topic) for topic in topics)
 
-        return reading(request, options, topics, index, build, repr((meta, segment)))
+        return reading(request, options, topics, index, build, repr((meta, segment)), lasting=True)
 
     def node(self, request: Request) -> Reply:
         """That of one node; 404 when there is none."""
@@ -75,7 +75,8 @@ class Coordinates:
                 return ABSENT
             return [coordinate(node.name, there)]
 
-        return reading(request, options, (COORDINATES,), lambda: table_index(door.view, COORDINATES), build, repr(segment))
+        topics = (COORDINATES,)
+        return reading(request, options, topics, lambda: table_index(door.view, COORDINATES), build, repr(segment), lasting=True)
 
     def update(self, request: Request) -> Reply:
         """Write down where a node is. One that is not there is passed over, as Consul does."""

@@ -8,13 +8,15 @@ from typing import Final, NamedTuple
 
 from callboard.core.callers import HEADER, PARAMETER, caller_node
 from callboard.core.catalog.commands import Command, Target
+from callboard.core.catalog.fragments import Fragments
+from callboard.core.catalog.listing import Listing
 from callboard.core.catalog.view import View
 from callboard.frontend.base import Operations
 from callboard.frontend.consul.enterprise import check_headers
 from callboard.frontend.consul.errors import POLICY, bad_request, refusal_answer
 from callboard.frontend.consul.filters import Filters
 from callboard.frontend.consul.settings import ConsulSettings, ConsulStats
-from callboard.frontend.consul.translate_answers import Scene
+from callboard.frontend.consul.translate_answers import Scene, service_tags
 from callboard.model.instance import NodeSpec
 from callboard.model.rows import Outcome, Refusal
 from callboard.net.http.message import JSON, Answer, Later, Request
@@ -22,6 +24,7 @@ from callboard.registry.itself import CHECK, SERVICE
 from callboard.registry.registry import Registry
 from callboard.registry.submission import Submission
 from callboard.wire.consul_go import quote
+from callboard.wire.consul_json import encode
 
 DONE: Final = Answer(200, b"", JSON, POLICY)
 """What the agent says to a write."""
@@ -85,6 +88,13 @@ class Door:
         self.home = registry.home.node.lower()
         """The server's own node, in lower case."""
         self.scene = Scene(registry.settings.datacenter, self.home, settings.nodes_max_count)
+        self.health_entries = Fragments(lambda found: encode(self.scene.health(found)), settings.fragments_max_bytes)
+        """Instances as health answers show them."""
+        self.catalog_entries = Fragments(lambda found: encode(self.scene.service_node(found)), settings.fragments_max_bytes)
+        """The same for answers of the catalog."""
+        self.services = Listing(service_tags, with_health=False)
+        """Of each service its names, as they are spelled, with their tags."""
+        registry.subscribe(lambda changes: self.services.apply(self.view, changes))
         self.filters = Filters(settings.filters_max_count)
         self._callers: dict[tuple[str, str, str], Caller] = {}
 

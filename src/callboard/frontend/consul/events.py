@@ -61,7 +61,7 @@ class Events:
         def index() -> Revision:
             return beside.events_index(door.view, name, RING_COUNT)
 
-        return reading(request, options, (EVENTS,), index, build, name)
+        return reading(request, options, (EVENTS,), index, build, name, lasting=True)
 
 
 def _check_filter(what: str, text: str) -> None:

@@ -1,5 +1,7 @@
 """Health: the instances of a service with everything their health is derived from, and checks by service, node and state."""
 
+from msgspec import Raw
+
 from callboard.core.catalog import queries
 from callboard.core.catalog.indexes import node_index, service_index, table_index
 from callboard.frontend.consul import translate_filter as roots
@@ -8,7 +10,8 @@ from callboard.frontend.consul.door import Door
 from callboard.frontend.consul.errors import bad_request
 from callboard.frontend.consul.filtering import filter_of, filter_text, health_entries, keeper_of
 from callboard.frontend.consul.nearness import near_of
-from callboard.frontend.consul.translate_answers import check_of, instance_checks, is_passing, keeps_meta, keeps_tags
+from callboard.frontend.consul.translate_answers import check_of, in_state, instance_checks, keeps, keeps_meta
+from callboard.model.instance import Phase
 from callboard.model.names import PUBLIC
 from callboard.model.rows import Revision
 from callboard.model.topics import NODES, checks_topic, node_topic, service_topic, services_topic
@@ -40,23 +43,26 @@ class Health:
             raise bad_request("Missing service name")
         options, passing, meta, tags = options_of(door, query), flag(query, "passing"), meta_of(query), query.all("tag")
         near, keep_shown = near_of(door, request), filter_of(door, query, roots.INSTANCES)
-        keep_node, keep, imported = keeps_meta(meta), keeps_tags(tags), bool(query.get("peer"))
+        keep, imported = keeps(tags, meta), bool(query.get("peer"))
 
-        def build() -> list[json.ServiceHealth]:
+        def build() -> list[Raw] | list[json.ServiceHealth]:
             if imported:
                 return []  # there are no peers, so nothing comes from one
-            found = [
-                one
-                for one in queries.instances_of(door.view, PUBLIC, name)
-                if keep(one.instance) and keep_node(one.node) and (not passing or is_passing(one))
-            ]
-            return health_entries(door.scene, near.ordered(found, lambda one: one.instance.node), keep_shown)
+            shown = door.health_entries.of_service(door.view, PUBLIC, name)
+            if passing:
+                shown = [one for one in shown if one.passing]
+            if keep is not None:
+                shown = [one for one in shown if keep(one.found)]
+            shown = near.ordered(shown, lambda one: one.placed.instance.node)
+            if keep_shown is not None:
+                return health_entries(door.scene, [one.found for one in shown], keep_shown)
+            return [one.entry for one in shown]
 
         def index() -> Revision:
             return service_index(door.view, PUBLIC, name)
 
         shape = repr((passing, meta, tags, imported, near.source, filter_text(query)))
-        return reading(request, options, (service_topic(PUBLIC, name), *near.topics), index, build, shape)
+        return reading(request, options, (service_topic(PUBLIC, name), *near.topics), index, build, shape, lasting=True)
 
     def checks(self, request: Request) -> Reply:
         """The checks of a service's instances, without those of their nodes."""
@@ -79,7 +85,7 @@ class Health:
             return service_index(door.view, PUBLIC, name)
 
         shape = repr((meta, near.source, filter_text(request.query)))
-        return reading(request, options, (service_topic(PUBLIC, name), *near.topics), index, build, shape)
+        return reading(request, options, (service_topic(PUBLIC, name), *near.topics), index, build, shape, lasting=True)
 
     def node(self, request: Request) -> Reply:
         """The checks of a node and of everything on it."""
@@ -92,7 +98,7 @@ class Health:
             return [check for check in self._checks_on(name) if keep(check)] if name in door.view.nodes else []
 
         shape = filter_text(request.query)
-        return reading(request, options, (node_topic(name),), lambda: node_index(door.view, name), build, shape)
+        return reading(request, options, (node_topic(name),), lambda: node_index(door.view, name), build, shape, lasting=True)
 
     def state(self, request: Request) -> Reply:
         """Every check, or every one in a state."""
@@ -106,20 +112,22 @@ class Health:
 
         def build() -> list[json.Check]:
             nodes = door.view.nodes
-            checks = (check for name in sorted(nodes) if keep_node(nodes[name]) for check in self._checks_on(name))
-            kept = [check for check in checks if state in {ANY, check.status} and keep_shown(check)]
-            return near.ordered(kept, lambda check: check.node.lower())
+            checks = (check for name in sorted(nodes) if keep_node(nodes[name]) for check in self._checks_on(name, state))
+            return near.ordered([check for check in checks if keep_shown(check)], lambda check: check.node.lower())
 
         def index() -> Revision:
             return max(table_index(door.view, topic) for topic in topics)
 
         shape = repr((meta, near.source, filter_text(request.query)))
-        return reading(request, options, (*topics, *near.topics), index, build, shape)
+        return reading(request, options, (*topics, *near.topics), index, build, shape, lasting=True)
 
-    def _checks_on(self, name: str) -> list[json.Check]:
-        view = self._door.view
+    def _checks_on(self, name: str, state: str = ANY) -> list[json.Check]:
+        """The checks of a node and of everything on it, those in a state: mostly none, so that is looked at first."""
+        view, every = self._door.view, state == ANY
         node = view.nodes[name].name
-        out = [check_of(check, node, None) for check in queries.checks_of_node(view, name)]
+        out = [check_of(check, node, None) for check in queries.checks_of_node(view, name) if every or in_state(check, state)]
         for placed in queries.instances_on(view, PUBLIC, name):
-            out += instance_checks(placed.instance, placed.checks, node)
-        return out
+            checks = placed.checks if every else [check for check in placed.checks if in_state(check, state)]
+            if checks or placed.instance.phase is not Phase.SERVING:
+                out += instance_checks(placed.instance, checks, node)
+        return out if every else [check for check in out if check.status == state]

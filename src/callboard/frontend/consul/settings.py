@@ -17,6 +17,9 @@ class ConsulSettings(Struct, frozen=True, kw_only=True):
     """Callers whose node is remembered from one call to the next."""
     nodes_max_count: int = 16_384
     """Nodes that are kept as they are shown, so that they need not be put together for every answer."""
+    fragments_max_bytes: int = 33_554_432
+    """Instances of services that are asked about again and again, kept as health answers show them, and as much for those of the catalog;
+    0 for none."""
     filters_max_count: int = 128
     """Filters that are kept compiled; one weighs as much as it has regular expressions."""
     leave_from: Literal["loopback", "anywhere", "nowhere"] = "loopback"

@@ -5,12 +5,15 @@ A phase that takes no traffic (starting, draining) is a critical check of the in
 
 from collections.abc import Callable, Iterable, Sequence
 from hashlib import blake2b
+from operator import itemgetter
 from typing import Final, NamedTuple
 
 from msgspec import UNSET, Raw, UnsetType
 from msgspec.structs import replace
 
+from callboard.core.catalog import queries
 from callboard.core.catalog.queries import Found
+from callboard.core.catalog.view import View
 from callboard.frontend.consul.translate import RESERVED
 from callboard.frontend.consul.translate_addresses import ip_version, node_addresses
 from callboard.model.check import Check, MaintenanceCheck, ManualCheck, ProbeDefinition, Status
@@ -107,6 +110,23 @@ class Scene:
         return replace(plain, content_hash=blake2b(json.encode(plain), digest_size=8).hexdigest())
 
 
+Tagged = tuple[str, bytes]
+"""The name of a service, and that name with its tags as a member of a JSON object."""
+
+
+def service_tags(view: View, namespace: str, service: str) -> tuple[Tagged, ...]:
+    """The names of a service, mostly one, for they may differ in case, each with the tags of its instances."""
+    named = queries.tags_by_name(view.of_service(namespace, service).values())
+    return tuple((name, json.encode({name: tags})[1:-1]) for name, tags in named.items())
+
+
+def listed(services: Iterable[tuple[Tagged, ...]]) -> Raw:
+    """All of them as one JSON object, by name."""
+    named = [each for names in services for each in names]
+    named.sort(key=itemgetter(0))
+    return Raw(b"{%b}" % b",".join(map(itemgetter(1), named)))
+
+
 def node_id(node: Node) -> str:
     """The UUID of a node: its own, else one that follows from its incarnation."""
     if node.id:
@@ -197,6 +217,11 @@ def check_of(check: Check, node: str, instance: Instance | None) -> json.Check:
     )  # fmt: skip
 
 
+def in_state(check: Check, state: str) -> bool:
+    """Whether that is what Consul calls its status."""
+    return _WORDS[check.status] == state
+
+
 def _definition(check: Check) -> Raw:
     """Consul shows that of a check of the catalog, and of no other."""
     shown = check.definition.shown if isinstance(check.definition, ManualCheck) else ""
@@ -225,11 +250,6 @@ def phase_check(instance: Instance, node: str) -> json.Check:
     )  # fmt: skip
 
 
-def is_passing(found: Found) -> bool:
-    """Whether `?passing` keeps an instance: it takes traffic, and every check passes."""
-    return found.instance.phase is Phase.SERVING and all(check.status is Status.PASSING for check in found.checks)
-
-
 def aggregated(checks: Iterable[json.Check]) -> str:
     """What checks make together in the agent's words, where maintenance goes over everything."""
     worst = "passing"
@@ -252,6 +272,14 @@ def keeps_tags(wanted: Sequence[str]) -> Callable[[Instance], bool]:
     if not lowered:
         return lambda _instance: True
     return lambda instance: lowered <= {tag.lower() for tag in instance.tags}
+
+
+def keeps(tags: Sequence[str], meta: Sequence[tuple[str, str]]) -> Callable[[Found], bool] | None:
+    """Whether an instance has all of these tags, and its node all of these pairs; None when nothing is wanted."""
+    if not tags and not meta:
+        return None
+    keep, keep_node = keeps_tags(tags), keeps_meta(meta)
+    return lambda found: keep(found.instance) and keep_node(found.node)
 
 
 def keeps_meta(wanted: Sequence[tuple[str, str]]) -> Callable[[Node], bool]:

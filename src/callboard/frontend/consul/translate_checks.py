@@ -55,8 +55,11 @@ class _Place(NamedTuple):
 
 def refuse_scripts(checks: Iterable[CheckSpec], *, allowed: bool) -> None:
     """Raise `InvalidError` for a script on a server that does not run any."""
-    if not allowed and any(isinstance(check.definition, ScriptCheck) for check in checks):
-        raise InvalidError("", _SCRIPTS_DISABLED)
+    if allowed:
+        return
+    for check in checks:
+        if isinstance(check.definition, ScriptCheck):
+            raise InvalidError("", _SCRIPTS_DISABLED)
 
 
 def as_written(error: InvalidError) -> str:
@@ -88,6 +91,9 @@ def _kind(body: CheckBody) -> str:
         raise InvalidError("", "DockerContainerID checks are not built; run the check outside and push its result with a TTL check")
     if body.shell:
         raise InvalidError("", "Shell has no meaning without DockerContainerID; name the shell as the first of Args")
+    alias = body.alias_node or body.alias_service
+    if not (alias or body.http or body.tcp or body.udp or body.grpc or body.h2ping or body.script_args or body.os_service):
+        return ""
     given = {
         "HTTP": body.http, "TCP": body.tcp, "UDP": body.udp, "GRPC": body.grpc, "H2PING": body.h2ping, "Args": body.script_args,
         "OSService": body.os_service, "AliasNode": body.alias_node and not body.alias_service, "AliasService": body.alias_service,

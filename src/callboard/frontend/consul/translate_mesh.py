@@ -39,8 +39,20 @@ class Mesh(NamedTuple):
     locality: Locality
 
 
+PLAIN: Final = Mesh("", (), "", "", "", connect_native=False, locality=NOWHERE)
+"""Of a definition that says nothing of all this, as most do."""
+
+
+def is_plain(body: Definition) -> bool:
+    """Whether that is so."""
+    silent = body.proxy is None and body.connect is None and body.locality is None
+    return silent and not (body.kind or body.ports or body.socket_path)
+
+
 def mesh_of(body: Definition, upstream_type: str) -> Mesh:
     """The parts of an instance that a definition asks for; it must be free of problems."""
+    if is_plain(body):
+        return PLAIN
     proxy = body.proxy or _NO_PROXY
     return Mesh(
         kind=body.kind,
@@ -63,6 +75,8 @@ def listed(problems: list[str]) -> str:
 def problems_of(body: Definition, *, port_follows: bool = False) -> list[str]:
     """Everything that is wrong with a definition; empty when nothing is. `port_follows`: one without a port is given one later."""
     out: list[str] = []
+    if is_plain(body):
+        return out
     locality = body.locality
     if not port_follows:
         if locality is not None and locality.zone and not locality.region:

@@ -11,7 +11,7 @@ from callboard.core.catalog.commands import Sidecar
 from callboard.core.catalog.sidecars import SUFFIX, sidecar_id
 from callboard.frontend.consul.translate import Connect, agent_checks, invalid, refuse_namespace, refuse_peer
 from callboard.frontend.consul.translate_addresses import ip_version
-from callboard.frontend.consul.translate_mesh import Definition, Mesh, listed, mesh_of, problems_of
+from callboard.frontend.consul.translate_mesh import PLAIN, Definition, Mesh, listed, mesh_of, problems_of
 from callboard.model import names
 from callboard.model.errors import InvalidError
 from callboard.model.instance import ANY_ADDRESS, DEFAULT_WEIGHTS, WEIGHT_MAX, InstanceSpec, TaggedAddress, Weights
@@ -49,9 +49,15 @@ def _agent_spec(body: SidecarBody, instance: str, name: str, weights: Weights) -
 
 
 def _spec(body: Definition, instance: str, name: str, weights: Weights, mesh: Mesh) -> InstanceSpec:
+    tagged = _tagged(body.tagged_addresses) if body.tagged_addresses else {}
+    if mesh is PLAIN:
+        return InstanceSpec(
+            service=name, id=instance, address=body.address, port=body.port, tags=body.tags, meta=body.meta, tagged=tagged,
+            weights=weights, enable_tag_override=body.enable_tag_override,
+        )  # fmt: skip
     return InstanceSpec(
-        service=name, id=instance, address=body.address, port=body.port, tags=body.tags, meta=body.meta,
-        tagged=_tagged(body.tagged_addresses), weights=weights, enable_tag_override=body.enable_tag_override, **mesh._asdict(),
+        service=name, id=instance, address=body.address, port=body.port, tags=body.tags, meta=body.meta, tagged=tagged,
+        weights=weights, enable_tag_override=body.enable_tag_override, **mesh._asdict(),
     )  # fmt: skip
 
 

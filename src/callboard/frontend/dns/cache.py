@@ -137,8 +137,8 @@ class Cache:
 
     # -- answering
 
-    def over_udp(self, message: bytes, host: str) -> bytes | Later | None:
-        """The answer to a datagram from `host`."""
+    def over_udp(self, message: bytes, host: str | None) -> bytes | Later | None:
+        """The answer to a datagram from `host`; None is a connection, where answers may be as long as can be."""
         if (ready := self._exact.get(message[2:])) is not None and self._source.ready:
             head, kept, tail = ready
             if kept is None:
@@ -151,8 +151,8 @@ class Cache:
         return self._by_name(message, host)
 
     def over_tcp(self, message: bytes) -> bytes | Later | None:
-        """The answer to a message of a connection."""
-        return self._by_name(message, None)
+        """The answer to a message of a connection. What is known by its exact bytes is the same there: it always fits."""
+        return self.over_udp(message, None)
 
     def _by_name(self, message: bytes, host: str | None) -> bytes | Later | None:
         seen = glance(message)

@@ -9,6 +9,7 @@ from callboard.frontend.dns.recursion import Recursion
 from callboard.frontend.dns.settings import DnsSettings, DnsStats
 from callboard.model.errors import InvalidError
 from callboard.net.datagram import DatagramListener
+from callboard.net.sharing import Sharing
 from callboard.net.tls import ServerTls
 from callboard.net.upstream import Server, Upstream, UpstreamLimits, parse_server
 from callboard.registry.itself import SERVICE
@@ -27,7 +28,7 @@ def build(registry: Registry, settings: DnsSettings) -> Frontend:
     cache = Cache(registry, zones, settings, registry.entropy.chance, stats, recursion)
     registry.subscribe(cache.changed)
     listener = Listener(DatagramListener(settings.host, settings.port, cache, settings, stats), upstream, settings.tls_port)
-    return Frontend(listener=listener, stats=stats, secured=listener.secure)
+    return Frontend(listener=listener, stats=stats, secured=listener.secure, shared=listener.share)
 
 
 def zones_of(settings: DnsSettings, datacenter: str) -> Zones:
@@ -62,6 +63,10 @@ class Listener:
         """DNS over TLS with this certificate, when it has a port."""
         if self._tls_port:
             self._sockets.secure(self._tls_port, tls)
+
+    def share(self, sharing: Sharing) -> None:
+        """One address for several processes of this server."""
+        self._sockets.share(sharing)
 
     async def start(self) -> list[str]:
         return await self._sockets.start()

@@ -135,7 +135,7 @@ def _srv_answer(question: Question, told: Serving) -> Response:
     entries: dict[tuple[bytes, int], Entry] = {}
     for one in told.found:
         address = packed_address(one.address)
-        target, port = _target(question.zone, one, address), _port(one, told.port)
+        target, port = _target(question.zone, one, address), _port(one, told.port) if told.port else one.instance.port
         if target is not None and (target, port) not in entries:
             entries[target, port] = _srv_entry(question, one, (target, port, address), told.ttl_s)
     if not entries:
@@ -146,12 +146,12 @@ def _srv_answer(question: Question, told: Serving) -> Response:
 def _srv_entry(question: Question, found: Found, place: tuple[bytes, int, bytes | None], ttl_s: int) -> Entry:
     target, port, address = place
     weights = found.instance.weights
-    weight = weights.passing if found.status is Status.PASSING else weights.warning
+    weight = weights.passing if weights.passing == weights.warning or found.status is Status.PASSING else weights.warning
     weight = min(weight * question.rules.srv_weight_scale, WEIGHT_MAX)
     srv = srv_record(question.owner, ttl_s, priority=PRIORITY, weight=weight, port=port, target=target)
     short = question.compression.shorten(target)
     extras: tuple[bytes, ...] = (address_record(short, ttl_s, address),) if address is not None else ()
-    return Entry(srv, extras + notes(question, found.node))
+    return Entry(srv, extras + notes(question, found.node) if question.rules.additional_meta_txt else extras)
 
 
 def _port(found: Found, name: str) -> int:

@@ -34,9 +34,14 @@ def age_of(registry: Registry) -> int:
     return 0 if contact.known and contact.age_ms <= registry.settings.cut_off_after_ms else max(1, contact.age_ms)
 
 
+def encode(value: Struct) -> bytes:
+    """As JSON."""
+    return msgspec.json.encode(value)
+
+
 def json_answer(value: Struct) -> Answer:
     """200 with a body."""
-    return Answer(200, msgspec.json.encode(value))
+    return Answer(200, encode(value))
 
 
 class Outcomes:

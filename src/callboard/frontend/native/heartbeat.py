@@ -14,6 +14,7 @@ from callboard.core.catalog.commands import ReportCheck, Target
 from callboard.frontend.native import asking, table
 from callboard.frontend.native.answering import Outcomes, json_answer, spelled
 from callboard.frontend.native.asking import Asking
+from callboard.frontend.native.beats import Beats, Meant, Where
 from callboard.frontend.native.errors import forgotten_answer, refusal_answer
 from callboard.frontend.native.operations import Served
 from callboard.frontend.native.settings import NativeStats
@@ -44,14 +45,16 @@ class Heartbeats:
     def __init__(self, ask: Asking, stats: NativeStats) -> None:
         self._ask = ask
         self._stats = stats
+        self._beats = Beats(ask, stats, lambda instance: self._written(instance, ask.registry.revision, changed=False))
 
     def operations(self) -> tuple[Served, ...]:
         """Its lines of the table."""
-        return (Served(table.HEARTBEAT, self.one), Served(table.HEARTBEATS, self.many))
+        return (Served(table.HEARTBEAT, self.one, self._beats.brief), Served(table.HEARTBEATS, self.many))
 
     def one(self, request: Request) -> Reply:
         """Renew every TTL check of an instance."""
         beat = decoding.decode(request.body, native.Beat) if request.body else _PLAIN
+        self._beats.remember(request.body, beat)
         target = self._ask.target(request)
         heard = self._hear(target, beat)
         if isinstance(heard, Refusal):
@@ -78,11 +81,24 @@ class Heartbeats:
         limit = self._ask.settings.beats_max_count
         if len(beats) > limit:
             raise InvalidError("beats", f"must have at most {limit} entries, has {len(beats)}")
+        where = self._beats.where(request)
+        meant = Meant(self._ask.view, where)
+        found = [meant.find(beat) for beat in beats]
+        elsewhere = not request.query.get(asking.NODE)
+        others = {
+            place: _target(place, beats[place], where, elsewhere=elsewhere) for place, placed in enumerate(found) if placed is None
+        }  # judged before the first of them counts
+        left = sorted(self._beats.hear_all(found))
+        targets = [others.get(place) or _target(place, beats[place], where, elsewhere=elsewhere) for place in left]
+        return self._many_others(len(beats) - len(left), targets)
+
+    def _many_others(self, renewed: int, others: Iterable[Target]) -> Reply:
+        """Those of a batch that take more than a look-up and a deadline."""
         heard: list[_Heard] = []
-        missed = [target for target in self._targets(request, beats) if not self._hear_among(target, heard)]
+        missed = [target for target in others if not self._hear_among(target, heard)]
         if missed:
-            return after(self._ask.registry.fresh(), partial(self._many_once_fresh, heard, missed))
-        return self._many_acknowledged(heard, [])
+            return after(self._ask.registry.fresh(), partial(self._many_once_fresh, renewed, heard, missed))
+        return self._many_acknowledged(renewed, heard, [])
 
     def _hear_among(self, target: Target, heard: list[_Heard]) -> bool:
         one = self._hear(target, _PLAIN)
@@ -91,7 +107,7 @@ class Heartbeats:
         heard.append(one)
         return True
 
-    def _many_once_fresh(self, heard: list[_Heard], missed: Sequence[Target], refusal: Refusal | None) -> Reply:
+    def _many_once_fresh(self, renewed: int, heard: list[_Heard], missed: Sequence[Target], refusal: Refusal | None) -> Reply:
         if refusal is not None:
             return refusal_answer(refusal)
         unknown: list[native.UnknownBeat] = []
@@ -101,27 +117,15 @@ class Heartbeats:
                 unknown.append(self._unknown(target.id, target.namespace, target.node, one))
             else:
                 heard.append(one)
-        return self._many_acknowledged(heard, unknown)
+        return self._many_acknowledged(renewed, heard, unknown)
 
-    def _many_acknowledged(self, heard: Sequence[_Heard], unknown: list[native.UnknownBeat]) -> Reply:
-        self._stats.heartbeats += len(heard)
+    def _many_acknowledged(self, renewed: int, heard: Sequence[_Heard], unknown: list[native.UnknownBeat]) -> Reply:
+        self._stats.heartbeats += renewed + len(heard)
         self._stats.heartbeats_unknown += len(unknown)
         turns = [turn for one in heard for turn in one.turns]
         if not turns:
-            return json_answer(native.Renewed(len(heard), tuple(unknown)))
-        return Later(Outcomes(turns, partial(self._summary, heard, unknown)))
-
-    def _targets(self, request: Request, beats: Sequence[native.BeatTarget]) -> list[Target]:
-        """Where each beat aims; judged before the first of them counts."""
-        namespace, node = asking.namespace_of(request.query), request.query.get(asking.NODE)
-        caller = self._ask.caller(request).node.name
-        return [
-            Target(
-                _node_of(number, beat, node or caller), names.name(f"beats[{number}].id", beat.id),
-                _namespace_of(number, beat) or namespace, anywhere=not (beat.node or node),
-            )
-            for number, beat in enumerate(beats)
-        ]  # fmt: skip
+            return json_answer(native.Renewed(renewed + len(heard), tuple(unknown)))
+        return Later(Outcomes(turns, partial(self._summary, renewed, heard, unknown)))
 
     def _hear(self, target: Target, beat: native.Beat) -> _Heard | Refusal:
         placed = locate(self._ask.view, target)
@@ -160,8 +164,9 @@ class Heartbeats:
         revision = max(outcome.revision for outcome in outcomes)
         return self._written(instance, revision, changed=any(outcome.changed for outcome in outcomes))
 
-    def _summary(self, heard: Sequence[_Heard], unknown: list[native.UnknownBeat], _outcomes: Sequence[Outcome]) -> Answer:
-        renewed = 0
+    def _summary(
+        self, renewed: int, heard: Sequence[_Heard], unknown: list[native.UnknownBeat], _outcomes: Sequence[Outcome]
+    ) -> Answer:  # fmt: skip
         for instance, turns in heard:
             refusal = _first_refusal(turn.outcome for turn in turns if turn.outcome is not None)
             if refusal is None:
@@ -176,6 +181,14 @@ class Heartbeats:
 
     def _unknown(self, instance: str, namespace: str, node: str, refusal: Refusal) -> native.UnknownBeat:
         return native.UnknownBeat(id=instance, namespace=namespace, node=spelled(self._ask.view, node), reason=refusal.reason)
+
+
+def _target(number: int, beat: native.BeatTarget, where: Where, *, elsewhere: bool) -> Target:
+    """Where an entry of a batch aims. With `elsewhere` an id that is not on the caller's node may be on another."""
+    return Target(
+        _node_of(number, beat, where.node), names.name(f"beats[{number}].id", beat.id),
+        _namespace_of(number, beat) or where.namespace, anywhere=elsewhere and not beat.node,
+    )  # fmt: skip
 
 
 def _node_of(number: int, beat: native.BeatTarget, otherwise: str) -> str:

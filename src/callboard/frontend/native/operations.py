@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from callboard.core.callers import HEADER as NODE_HEADER
 from callboard.frontend.native.errors import NOT_READY
-from callboard.net.http.message import Handler, Reply, Request, Route
+from callboard.net.http.message import Brief, Handler, Reply, Request, Route
 from callboard.wire import parameters as reading
 
 JSON: Final = "application/json"
@@ -95,11 +95,12 @@ class Served(NamedTuple):
 
     operation: Operation
     handler: Handler
+    brief: Brief | None = None
 
 
 def route(served: Served, ready: Callable[[], bool]) -> Route:
     """Its line in the table of routes. It is refused while there is no catalog to answer from, and for a parameter it does not have."""
-    operation, handler = served
+    operation, handler, brief = served
     known, early = operation.known, operation.early
 
     def guarded(request: Request) -> Reply:
@@ -109,4 +110,4 @@ def route(served: Served, ready: Callable[[], bool]) -> Route:
             reading.known_parameters(request.query, known)
         return handler(request)
 
-    return Route(operation.method, operation.prefix, guarded, quick=operation.quick)
+    return Route(operation.method, operation.prefix, guarded, quick=operation.quick, brief=brief)

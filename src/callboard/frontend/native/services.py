@@ -2,11 +2,12 @@
 
 from functools import partial
 
-from callboard.core.catalog import queries
+from callboard.core.catalog.fragments import Fragments
 from callboard.core.catalog.indexes import service_index, table_index
+from callboard.core.catalog.listing import Listing
 from callboard.core.catalog.view import View
 from callboard.frontend.native import asking, table, translate
-from callboard.frontend.native.answering import json_answer
+from callboard.frontend.native.answering import encode, json_answer
 from callboard.frontend.native.asking import Asking
 from callboard.frontend.native.operations import Served
 from callboard.model import names
@@ -22,6 +23,9 @@ class Services:
 
     def __init__(self, ask: Asking) -> None:
         self._ask = ask
+        self._summaries = Listing(partial(translate.service_summary, own=ask.own), with_health=True)
+        self._instances = Fragments(lambda found: encode(translate.instance_state(found)), ask.settings.fragments_max_bytes)
+        ask.registry.subscribe(lambda changes: self._summaries.apply(ask.view, changes))
 
     def operations(self) -> tuple[Served, ...]:
         """Its lines of the table."""
@@ -36,8 +40,9 @@ class Services:
 
     def _render_services(self, namespace: str, topics: tuple[Topic, ...]) -> Content:
         view = self._ask.view
-        index = _highest(self._ask.view, topics)
-        return Content(json_answer(native.ServiceList(translate.services(view, namespace, self._ask.own), index)), index)
+        index = _highest(view, topics)
+        shown = tuple(each for each in self._summaries.of(view, namespace).values() if each is not None)
+        return Content(json_answer(native.ServiceList(shown, index)), index)
 
     def instances(self, request: Request) -> Reply:
         """Every instance of a service."""
@@ -49,8 +54,8 @@ class Services:
     def _render_instances(self, namespace: str, service: str) -> Content:
         view = self._ask.view
         index = service_index(view, namespace, service)
-        instances = tuple(translate.instance_state(found) for found in queries.instances_of(view, namespace, service))
-        body = native.ServiceInstances(service=service, namespace=namespace, revision=index, instances=instances)
+        instances = [one.entry for one in self._instances.of_service(view, namespace, service)]
+        body = native.EncodedInstances(service=service, namespace=namespace, revision=index, instances=instances)
         return Content(json_answer(body), index)
 
     def nodes(self, request: Request) -> Reply:

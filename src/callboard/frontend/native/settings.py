@@ -18,6 +18,8 @@ class NativeSettings(Struct, frozen=True, kw_only=True):
     """Heartbeats in one batch."""
     callers_max_count: int = 4_096
     """Callers whose node is known without working it out again."""
+    fragments_max_bytes: int = 33_554_432
+    """Instances of services that are asked about again and again, kept as they are shown; 0 for none."""
     watchers_max_count: int = 1_000
     """Open watches; more are answered with 429."""
     watcher_events_max_count: int = 10_000

@@ -5,7 +5,6 @@ from typing import Final
 import msgspec
 
 from callboard import __version__
-from callboard.core.catalog.view import View
 from callboard.frontend.native import table
 from callboard.frontend.native.answering import INDEX, age_of
 from callboard.frontend.native.operations import Served
@@ -41,9 +40,9 @@ class Status:
         own = view.placed(PUBLIC, registry.home.node.lower(), SERVICE) is not None
         body = native_server.ServerStatus(
             member=registry.settings.member, node=registry.settings.node, datacenter=registry.settings.datacenter, version=__version__,
-            ready=registry.ready, leader=self._leader(), revision=view.revision, nodes=len(view.nodes), checks=_checks(view),
+            ready=registry.ready, leader=self._leader(), revision=view.revision, nodes=len(view.nodes), checks=view.checks_count,
             services=sum(len(space.by_service) for space in view.spaces.values()) - own,
-            instances=sum(len(there) for space in view.spaces.values() for there in space.by_node.values()) - own,
+            instances=view.instances_count - own,
             leading=registry.leading, members=len(registry.members), age_ms=age_of(registry), store=self._store(),
         )  # fmt: skip
         return Answer(200, msgspec.json.encode(body), headers=((INDEX, b"%d" % view.revision),))
@@ -77,7 +76,3 @@ class Status:
     def ready(self, _request: Request) -> Reply:
         """Whether the catalog is loaded and commands are taken."""
         return _READY if self._registry.ready else _NOT_READY
-
-
-def _checks(view: View) -> int:
-    return sum(len(holders) for space in view.spaces.values() for holders in space.holders.values())

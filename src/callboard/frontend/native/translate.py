@@ -128,15 +128,13 @@ def visible(instance: Instance, own: Place) -> bool:
     return instance.namespace != names.PUBLIC or (instance.node, instance.id) != own
 
 
-def services(view: View, namespace: str, own: Place) -> tuple[native.ServiceSummary, ...]:
-    """Every service of a namespace, by name."""
-    space = view.spaces.get(namespace)
-    found = [queries.instances_of(view, namespace, service) for service in sorted(space.by_service)] if space is not None else []
-    shown = ([each for each in instances if visible(each.instance, own)] for instances in found)
-    return tuple(_service(namespace, instances) for instances in shown if instances)
+def service_summary(view: View, namespace: str, service: str, own: Place) -> native.ServiceSummary | None:
+    """A service, None when there is nothing of it to see."""
+    found = [each for each in queries.instances_of(view, namespace, service) if visible(each.instance, own)]
+    return _summary(namespace, found) if found else None
 
 
-def _service(namespace: str, found: Sequence[Found]) -> native.ServiceSummary:
+def _summary(namespace: str, found: Sequence[Found]) -> native.ServiceSummary:
     statuses = [each.status for each in found]
     return native.ServiceSummary(
         name=found[0].instance.service, namespace=namespace, tags=tuple(sorted({tag for each in found for tag in each.instance.tags})),
@@ -151,7 +149,12 @@ def nodes(view: View, namespace: str, own: Place) -> tuple[native.NodeSummary, .
     return tuple(
         native.NodeSummary(
             name=view.nodes[name].name, address=view.nodes[name].address, meta=view.nodes[name].meta, implicit=view.nodes[name].implicit,
-            instances=sum(visible(placed.instance, own) for placed in view.on_node(namespace, name).values()),
+            instances=_visible_count(view, namespace, name, own),
         )
         for name in sorted(view.nodes)
     )  # fmt: skip
+
+
+def _visible_count(view: View, namespace: str, node: str, own: Place) -> int:
+    there = view.on_node(namespace, node)
+    return len(there) - (namespace == names.PUBLIC and node == own[0] and own[1] in there)

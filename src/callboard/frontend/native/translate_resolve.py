@@ -12,6 +12,7 @@ from callboard.model.check import Status
 from callboard.model.rows import Revision
 from callboard.wire import native
 
+_CRITICAL: Final = Status.CRITICAL.value
 _PLACES: Final = ("region", "zone", "sub_zone")
 """What an instance that does not say it itself takes over from its node's meta."""
 
@@ -45,7 +46,7 @@ def resolution(view: View, namespace: str, service: str, wanted: Wanted, revisio
 
 def _reason(found: Found, judged: Judged) -> str:
     """A balancer does not know which check it is."""
-    if judged.reason != Status.CRITICAL.value:
+    if judged.reason != _CRITICAL:
         return judged.reason
     return "critical: check " + next(check.id for check in found.checks if check.status is Status.CRITICAL)
 

@@ -5,9 +5,10 @@ from typing import Final
 
 from msgspec import Struct
 
+from callboard.core.catalog.fragments import Fragments
 from callboard.core.catalog.indexes import service_index, table_index
 from callboard.frontend.base import Frontend, Plugin
-from callboard.frontend.prometheus.translate import Wanted, target_groups
+from callboard.frontend.prometheus.translate import Wanted, target_group, target_groups
 from callboard.model import names
 from callboard.model.errors import InvalidError, StoreError
 from callboard.model.names import PUBLIC
@@ -26,6 +27,8 @@ class PrometheusSettings(Struct, frozen=True, kw_only=True):
 
     services_max_count: int = 64
     """Services that one scrape configuration may name."""
+    fragments_max_bytes: int = 33_554_432
+    """Targets of services that are asked about again and again, kept as they are shown; 0 for none."""
 
 
 class Discovery:
@@ -34,6 +37,7 @@ class Discovery:
     def __init__(self, registry: Registry, settings: PrometheusSettings) -> None:
         self._registry = registry
         self._settings = settings
+        self._targets = Fragments(lambda found: prometheus.encode_group(target_group(found)), settings.fragments_max_bytes)
         self._own = (registry.home.node.lower(), SERVICE)
 
     def targets(self, request: Request) -> Reply:
@@ -55,7 +59,7 @@ class Discovery:
 
     def _render(self, wanted: Wanted, topics: tuple[Topic, ...]) -> Content:
         view = self._registry.view
-        body = prometheus.encode(target_groups(view, wanted, self._own))
+        body = prometheus.encode(target_groups(view, self._targets, wanted, self._own))
         if wanted.services:
             index = max(service_index(view, wanted.namespace, service) for service in wanted.services)
         else:

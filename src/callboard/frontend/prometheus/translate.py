@@ -3,12 +3,12 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from callboard.core.catalog import queries
+from msgspec import Raw
+
+from callboard.core.catalog.fragments import Fragment, Fragments
 from callboard.core.catalog.queries import Found
 from callboard.core.catalog.view import Place, View
 from callboard.model import names
-from callboard.model.check import Status
-from callboard.model.instance import Phase
 from callboard.wire import prometheus
 from callboard.wire.prometheus import TargetGroup
 
@@ -22,30 +22,31 @@ class Wanted(NamedTuple):
     passing_only: bool = False
 
 
-def target_groups(view: View, wanted: Wanted, own: Place) -> list[TargetGroup]:
+def target_groups(view: View, fragments: Fragments, wanted: Wanted, own: Place) -> list[Raw]:
     """One group for each instance that has a port, by service, node and id."""
-    return [_group(found) for found in _instances(view, wanted, own) if found.instance.port and _wants(wanted, found)]
+    return [one.entry for one in _instances(view, fragments, wanted, own) if one.placed.instance.port and _wants(wanted, one)]
 
 
-def _instances(view: View, wanted: Wanted, own: Place) -> Iterable[Found]:
+def _instances(view: View, fragments: Fragments, wanted: Wanted, own: Place) -> Iterable[Fragment]:
     if wanted.services:
         for service in wanted.services:
-            yield from queries.instances_of(view, wanted.namespace, service)
+            yield from fragments.of_service(view, wanted.namespace, service)
         return
     space = view.spaces.get(wanted.namespace)
     for service in sorted(space.by_service) if space is not None else ():
-        for found in queries.instances_of(view, wanted.namespace, service):
-            if wanted.namespace != names.PUBLIC or (found.instance.node, found.instance.id) != own:
-                yield found
+        for one in fragments.of_service(view, wanted.namespace, service):
+            if wanted.namespace != names.PUBLIC or (one.placed.instance.node, one.placed.instance.id) != own:
+                yield one
 
 
-def _wants(wanted: Wanted, found: Found) -> bool:
-    if not all(tag in found.instance.tags for tag in wanted.tags):
+def _wants(wanted: Wanted, one: Fragment) -> bool:
+    if wanted.tags and not all(tag in one.placed.instance.tags for tag in wanted.tags):
         return False
-    return not wanted.passing_only or (found.status is Status.PASSING and found.instance.phase is Phase.SERVING)
+    return one.passing or not wanted.passing_only
 
 
-def _group(found: Found) -> TargetGroup:
+def target_group(found: Found) -> TargetGroup:
+    """An instance as a target with its labels."""
     instance = found.instance
     values = {
         "service": instance.service, "id": instance.id, "node": found.node.name, "namespace": instance.namespace,

@@ -146,7 +146,8 @@ class Answers:
         self.lines: dict[bytes, Kept] = {}
         self._by_key: dict[str, Kept] = {}
         self._watches: Watches[Kept] = Watches()
-        self._sights = Sights()
+        self.sights = Sights()
+        """Request lines that were seen before."""
         self._bytes = 0
         self._settings = settings
         self._stats = stats
@@ -216,7 +217,7 @@ class Answers:
 
     def remember(self, line: bytes, kept: Kept) -> None:
         """From the second sight on, `line` leads to this answer without asking a handler."""
-        if kept.live and len(line) <= self._settings.line_max_bytes and self._sights.again(line):
+        if kept.live and len(line) <= self._settings.line_max_bytes and self.sights.again(line):
             if len(self.lines) >= self._settings.lines_max_count:
                 self.lines.clear()
             self.lines[line] = kept

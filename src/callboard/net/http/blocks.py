@@ -2,12 +2,14 @@
 
 A request is cut into its line (`GET /path?query`) and its block (` HTTP/1.1` and all header fields). A client sends the same block again
 and again, so what it means is decided once, by llhttp, and remembered under its exact bytes: whoever meets the same bytes again may
-trust the facts as if llhttp had read them. A block is remembered at its second sight, so that blocks which are unique per request
-(a `traceparent`) never push out good ones. Facts live until the table is full and is emptied.
+trust the facts as if llhttp had read them. Fields that are other ones in each request and mean nothing to us (a `traceparent`) are left
+out before; a block is remembered at its second sight, so that others which are unique per request never push out good ones. Facts live
+until the table is full and is emptied.
 
 When access rules come, whose rights a block carries is decided here, once, and `Facts` leads to the answers those rights may see.
 """
 
+import re
 from array import array
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -18,13 +20,19 @@ from callboard.net.http.coding import accepts_gzip
 
 _NOT_QUICK: Final = frozenset({"expect", "upgrade", "transfer-encoding"})
 _LENGTH_MAX_DIGITS: Final = 18
+_OTHER_EACH_TIME: Final = re.compile(
+    rb"\r\n(?:traceparent|tracestate|x-request-id|x-correlation-id|b3|x-b3-[a-z]+|uber-trace-id|x-amzn-trace-id|x-cloud-trace-context"
+    rb"|x-datadog-[a-z-]+):[ -~]*(?=\r\n[^ \t])",
+    re.IGNORECASE,
+)
+"""Fields by which requests are traced: other ones each time, and without a meaning here. Only what is plainly one line of a head."""
 _SIGHTS: Final = 1 << 16
 
 
 class Facts:
     """What a block means. `length` is that of the body; `close` tells that the connection ends with the answer."""
 
-    __slots__ = ("_block", "_headers", "close", "gzip", "length")
+    __slots__ = ("_block", "_headers", "close", "gzip", "lasting", "length")
 
     def __init__(self, block: bytes, length: int, *, gzip: bool, close: bool) -> None:
         self._block = block
@@ -32,6 +40,8 @@ class Facts:
         self.gzip = gzip
         self.close = close
         self.length = length
+        self.lasting = False
+        """Remembered: the next request with this block has these same facts."""
 
     def headers(self) -> Mapping[str, str]:
         """Fields by lower-case name; read again at the first question, since most handlers ask for none."""
@@ -116,6 +126,9 @@ class Blocks:
         """
         if not block.startswith(b" HTTP/1.1\r\n"):
             return None
+        whole, block = block, _OTHER_EACH_TIME.sub(b"", block)
+        if len(block) != len(whole) and (facts := self.known.get(block)) is not None:
+            return facts
         judge = _Judge(line + block)
         headers = judge.headers
         length = headers.get("content-length", "0")
@@ -130,4 +143,5 @@ class Blocks:
             if len(self.known) >= self._max_count:
                 self.known.clear()
             self.known[block] = facts
+            facts.lasting = True
         return facts

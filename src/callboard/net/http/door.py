@@ -14,7 +14,7 @@ from callboard.net.http.blocks import Blocks, Facts
 from callboard.net.http.connection import ASKING, FULL, IDLE, LATER, LINGERING, PARKED, PARTIAL, SLOW, Connection
 from callboard.net.http.handling import Replying, at_once, failed, too_late
 from callboard.net.http.message import After, Errors, Later, Reply
-from callboard.net.http.quick import WAIT, Quick
+from callboard.net.http.quick import WAIT, Asker, Quick
 
 _STARTS: Final = frozenset(verb[:length] for verb in (b"GET ", b"PUT ", b"POST", b"DELE") for length in (1, 2, 3, 4))
 
@@ -22,7 +22,7 @@ _STARTS: Final = frozenset(verb[:length] for verb in (b"GET ", b"PUT ", b"POST",
 class Door(Connection):
     """One connection."""
 
-    __slots__ = ("_errors", "_facts", "_need", "_quick", "_reply", "_waited")
+    __slots__ = ("_errors", "_facts", "_need", "_quick", "_reply", "_waited", "asker")
 
     def __init__(self, quick: Quick, blocks: Blocks | None = None) -> None:
         super().__init__(quick.hub, blocks or quick.hub.blocks)
@@ -35,6 +35,7 @@ class Door(Connection):
         self._reply: Reply | None = None
         """What became known while it was asked for."""
         self._waited: Later | After[Any] | None = None
+        self.asker: Asker | None = None
 
     # -- what arrives
 
@@ -233,7 +234,7 @@ class Door(Connection):
     def _finish(self, wire: bytes) -> None:
         facts = self._facts
         self._facts = self._errors = self._waited = None
-        self._state = IDLE
+        self._state = FULL if self._paused else IDLE
         if facts is None or facts.close or self._ending:
             self._last(wire)
         else:

@@ -90,6 +90,9 @@ class Read:
     Everybody who uses the same `key` must mean the same fields."""
     by_line: bool = True
     """Its request line alone leads to it, without another question to the handler."""
+    lasting: Callable[[], bool] | None = None
+    """Of a read with `after`: while this says so, its request line means this very read, whoever sends it and whatever the view holds:
+    key, topics, rendering, `after` and `wait`. None when something else has a part in it, and the handler must be asked each time."""
 
 
 class Pending(Protocol[T_co]):
@@ -164,6 +167,20 @@ def after(pending: Pending[T], then: Callable[[T], Reply]) -> Reply:
 
 
 @dataclass(frozen=True, slots=True)
+class Brief:
+    """The short way of a quick route whose path ends in a name: for what is said all day long, and nearly always in the same words.
+
+    It is tried first. Neither function waits. When one answers None the handler is asked as if nothing had been; so until then they do only
+    what may as well be done twice.
+    """
+
+    who: Callable[[Request], object | None]
+    """Who asks, by parameters, header fields and addresses: worked out once as long as a connection sends the same."""
+    hear: Callable[[Any, str, bytes], Answer | None]
+    """The answer to whom, to the name at the end of the path and to the body; None when there is more to it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
     """One line of a frontend's table. A `path` that ends in `/` takes everything below it; exact paths win, then the longest prefix.
 
@@ -176,6 +193,7 @@ class Route:
     quick: bool = True
     body_max_bytes: int = 0
     """Of a request, where that is more than everywhere (`HttpSettings.body_max_bytes`)."""
+    brief: Brief | None = None
 
 
 class Errors(Protocol):

@@ -6,7 +6,7 @@ go would stop the loop for a tenth of a second, or for seconds. Changes that fol
 """
 
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from functools import partial
 from typing import Final, Literal, NamedTuple
 
@@ -22,6 +22,11 @@ PARKED: Final[Verdict] = "parked"
 REFUSED: Final[Verdict] = "refused"
 WAKE_SLICE: Final = 5 * MILLISECOND
 """So long answers that somebody waits for are rendered in one turn of the loop, or one at least: then others have theirs."""
+
+COSTLY: Final = 2 * MILLISECOND
+"""An answer that takes so long to render is not rendered for every change, or one large service that flaps takes the whole loop."""
+WAKE_PAUSE_MAX: Final = 5 * SECOND
+"""A rendering during which the machine stood still says nothing of the next one."""
 
 
 class Turn(NamedTuple):
@@ -89,8 +94,12 @@ class Parked:
 
     def changed(self, topics: Collection[Topic]) -> None:
         """These topics have changed: whoever waits for an answer that is now another one is woken."""
+        self._wake_soon(self._answers.changed(topics))
+
+    def _wake_soon(self, waited: Iterable[Kept]) -> None:
+        """These are stale, and somebody waits for them."""
         idle = not self._due
-        for kept in self._answers.changed(topics):
+        for kept in waited:
             if kept.paused:
                 continue
             kept.paused = True
@@ -120,11 +129,19 @@ class Parked:
 
     def _wake(self, kept: Kept) -> None:
         kept.paused = False
+        if not kept.waiters:
+            return  # all have left: it is rendered when somebody asks
+        begin = self._turn.now()
         self._answers.refresh(kept)
-        if kept.waiters and (kept.failed or kept.index != kept.told):
+        now = self._turn.now()
+        pause = 0
+        if now - begin >= COSTLY:  # whether or not it is another answer
+            pause = (now - begin) * self._settings.wake_pause_renderings_count
+        if kept.failed or kept.index != kept.told:
             kept.told = kept.index
-            kept.quiet_until = self._turn.now() + len(kept.waiters) * self._settings.wake_pause_us_per_waiter * MICROSECOND
+            pause = max(pause, len(kept.waiters) * self._settings.wake_pause_us_per_waiter * MICROSECOND)
             self._put_ready(kept, whatever=kept.failed)
+        kept.quiet_until = now + min(pause, WAKE_PAUSE_MAX)
 
     def _put_ready(self, kept: Kept, *, whatever: bool) -> None:
         self._ready.append((kept.waiters, kept, whatever))
@@ -147,11 +164,13 @@ class Parked:
                 budget -= 1
                 if who.kept is not kept:
                     continue  # gone, answered when its time was over, or parked elsewhere since
-                if whatever or who.after < kept.index:
+                if whatever or who.after < kept.index or not kept.live:
                     self.release(who)
                     self._stats.woken += 1
                     who.answered(kept)
                 else:
                     kept.waiters.add(who)  # has seen this, or parked again since
+                    if not kept.fresh:
+                        self._wake_soon((kept,))  # changed while nobody seemed to wait for it
             if not waiters:
                 self._ready.popleft()

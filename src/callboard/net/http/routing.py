@@ -7,7 +7,7 @@ another method is 405 also where a shorter prefix would take it. `/` alone is a 
 from collections.abc import Callable
 from typing import NamedTuple
 
-from callboard.net.http.message import TEXT, Answer, Errors, Request, Route, Site
+from callboard.net.http.message import TEXT, Answer, Brief, Errors, Request, Route, Site
 
 
 class Place(NamedTuple):
@@ -55,11 +55,14 @@ class Router:
         self._exact: dict[str, dict[str, Place]] = {}
         self._prefixes: dict[str, dict[str, Place]] = {}
         self._depth = 0
+        self.briefs: dict[bytes, tuple[Place, Brief]] = {}
+        """Routes with a short way, by method and path as a request line begins with them."""
         self.plain = PlainErrors()
         self._sites = sorted(sites, key=lambda site: len(site.prefix), reverse=True)
         for site in sites:
             for route in site.routes:
                 self._add(route, site)
+        self._require_room_for_briefs()
 
     @property
     def fields(self) -> frozenset[str]:
@@ -73,9 +76,17 @@ class Router:
         methods = table.setdefault(route.path, {})
         if route.method in methods:
             raise ValueError(f"two routes for {route.method} {route.path}")
-        methods[route.method] = Place(route, site.errors, site.judge)
+        place = methods[route.method] = Place(route, site.errors, site.judge)
         if table is self._prefixes:
             self._depth = max(self._depth, route.path.count("/"))
+            if route.brief is not None:
+                self.briefs[f"{route.method} {route.path}".encode()] = place, route.brief
+
+    def _require_room_for_briefs(self) -> None:
+        """A short way looks at no other route, so there must be none below it."""
+        for place, _ in self.briefs.values():
+            if any(path.startswith(place.route.path) and path != place.route.path for path in (*self._exact, *self._prefixes)):
+                raise ValueError(f"a path below {place.route.path}, which has a short way, has a route of its own")
 
     def find(self, method: str, path: str) -> tuple[Place, str] | Missing:
         """The route for a decoded path, and what follows the route's prefix in it."""

@@ -20,6 +20,7 @@ from callboard.net.http.message import Site
 from callboard.net.http.quick import Quick
 from callboard.net.http.routing import Router
 from callboard.net.http.settings import HttpSettings, HttpStats
+from callboard.net.sharing import Sharing, bind
 from callboard.net.tls import ServerTls
 from callboard.net.tls_listening import TlsLimits, TlsListener
 
@@ -73,13 +74,15 @@ class HttpServer:
         """Call after each durable group, when the view has folded it: these topics have other answers now. Wakes who waits for them."""
         self._hub.parked.changed(topics)
 
-    async def start(self, host: str, port: int, *, tls: ServerTls | None = None, guarded: bool = False) -> list[tuple[str, int]]:
+    async def start(
+        self, host: str, port: int, *, tls: ServerTls | None = None, guarded: bool = False, sharing: Sharing = Sharing.ALONE
+    ) -> list[tuple[str, int]]:
         """Listen at an address, port 0 for any that is free; answers host and port of each socket. Raises `ListenError`.
 
-        `guarded`: on loopback, requests whose Host field names somebody else are refused.
+        `guarded`: on loopback, requests whose Host field names somebody else are refused. `sharing`: with other processes of this server.
         """
         addresses = []
-        for listening in await _bind(self._hub.loop, host, port):
+        for listening in await _bind(self._hub.loop, host, port, sharing):
             address = listening.getsockname()[:2]
             blocks = self._guarded if guarded and is_loopback(address[0]) else self._hub.blocks
             try:
@@ -126,7 +129,7 @@ class HttpServer:
         self._hub.tick(now)
 
 
-async def _bind(loop: asyncio.AbstractEventLoop, host: str, port: int) -> list[socket.socket]:
+async def _bind(loop: asyncio.AbstractEventLoop, host: str, port: int, sharing: Sharing) -> list[socket.socket]:
     """Sockets for every address that `host` has here, all with the same port."""
     try:
         found = await loop.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
@@ -138,7 +141,7 @@ async def _bind(loop: asyncio.AbstractEventLoop, host: str, port: int) -> list[s
     for (family, _), address in families.items():
         chosen = bound[0].getsockname()[1] if bound else port
         try:
-            bound.append(_bound(family, (address[0], chosen, *address[2:])))
+            bound.append(_bound(family, (address[0], chosen, *address[2:]), sharing))
         except OSError as error:
             problem = error
             if error.errno in _NOT_HERE:
@@ -152,14 +155,14 @@ async def _bind(loop: asyncio.AbstractEventLoop, host: str, port: int) -> list[s
     raise ListenError(host, port, str((problem and problem.strerror) or "no such address"))
 
 
-def _bound(family: int, address: tuple[object, ...]) -> socket.socket:
+def _bound(family: int, address: tuple[object, ...], sharing: Sharing) -> socket.socket:
     new = socket.socket(family, socket.SOCK_STREAM)
     try:
         new.settimeout(0)
         new.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             new.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        new.bind(address)
+        bind(new, address, sharing)
     except OSError:
         new.close()
         raise

@@ -34,6 +34,8 @@ class HttpSettings(Struct, frozen=True, kw_only=True):
     """Kept answers, all codings together. Those nobody waits for go first, oldest first."""
     lines_max_count: int = 65_536
     """Request lines whose kept answer is known without asking a handler."""
+    reads_max_count: int = 2_048
+    """Request lines of blocked queries that are known without asking a handler; one more forgets the oldest."""
     line_max_bytes: int = 1_024
     """Longer request lines are not remembered."""
     blocks_max_count: int = 4_096
@@ -48,6 +50,8 @@ class HttpSettings(Struct, frozen=True, kw_only=True):
     """Blocked queries answered per turn of the loop."""
     wake_pause_us_per_waiter: int = 40
     """After waking the waiters of an answer, the next wake-up waits this long for each; changes in between become one."""
+    wake_pause_renderings_count: int = 4
+    """The same for an answer that takes 2 ms or more to render: so many times as long as that, 5 s at most."""
     gzip_min_bytes: int = 1_400
     """Shorter bodies are not worth compressing."""
     backlog_max_count: int = 2_048
@@ -78,6 +82,8 @@ class HttpStats:
     """Requests answered from a kept answer by their line alone."""
     quick: int = 0
     """Requests answered by a handler at the quick door."""
+    recalled: int = 0
+    """Blocked queries whose line was known, so that no handler was asked."""
     slow: int = 0
     """Requests that went the long way."""
     renders: int = 0

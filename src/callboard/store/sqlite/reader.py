@@ -6,6 +6,7 @@ emptied. Each object has its own connection and lock, because the writer may hav
 
 import sqlite3
 import threading
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +20,8 @@ from callboard.store.sqlite.settings import SqliteSettings
 ROWS: Final = "SELECT key, CAST(value AS BLOB), revision FROM rows"
 """A value that somebody has edited by hand is text: its bytes are what counts."""
 LATER: Final = "SELECT after_revision, after_mark, first, last, mark, bytes, entry FROM changelog WHERE last > ? ORDER BY last"
+_row: Final = partial(tuple.__new__, Row)
+"""A `Row` of what SQLite gives; `Row._make` does the same in ten times the time, and there are millions."""
 OLDEST_AFTER: Final = "SELECT after_revision, after_mark FROM changelog ORDER BY last LIMIT 1"
 
 
@@ -51,7 +54,7 @@ class Load:
             if self._failure is not None:
                 raise self._failure
             try:
-                return list(map(Row._make, self._rows.fetchmany(self._batch)))
+                return list(map(_row, self._rows.fetchmany(self._batch)))
             except sqlite3.Error as error:
                 raise failure(error, self._path) from error
 

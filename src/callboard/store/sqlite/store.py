@@ -182,21 +182,25 @@ class SqliteStore:
         self._require_open()
         feed, position = self._feed, after
         generation = feed.generation
-        while not feed.closed:
-            feed.require_generation(generation)
-            group = feed.next_group(position)
-            if group is not None:
-                yield group
-                position = group.position
-                continue
-            changed = feed.changed
-            older = await self._read_changelog(position) if position != feed.head else ()
-            for group in older:
+        feed.begin_following()
+        try:
+            while not feed.closed:
                 feed.require_generation(generation)
-                yield group
-                position = group.position
-            if not older:
-                await changed.wait()
+                group = feed.next_group(position)
+                if group is not None:
+                    yield group
+                    position = group.position
+                    continue
+                changed = feed.changed
+                older = await self._read_changelog(position) if position != feed.head else ()
+                for group in older:
+                    feed.require_generation(generation)
+                    yield group
+                    position = group.position
+                if not older:
+                    await changed.wait()
+        finally:
+            feed.end_following()
 
     async def _read_changelog(self, after: Position) -> Sequence[Group]:
         self.stats.changelog_reads += 1
