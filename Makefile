@@ -50,6 +50,11 @@ fix: $(STAMP) ## The twin of check: mend what ruff can mend
 bench: $(STAMP) ## Measure, write JSON with commit, seed and machine
 	@$(BIN)/python -m bench $(ARGS)
 
+.PHONY: guard
+guard: $(STAMP) ## Count the instructions of fixed work, judge them (ARGS=--write: expect them from now on)
+	@tools/install-valgrind
+	@$(BIN)/python -m bench.instructions $(ARGS)
+
 .PHONY: soak
 soak: $(STAMP) ## The long runs: hundreds of crashes, a cluster under faults
 	@tools/install-etcd

@@ -42,6 +42,20 @@ class Datagram(asyncio.DatagramProtocol):
         self.send(data[:2] + self.rest, addr)
 
 
+class Framed(asyncio.Protocol):
+    """DNS over TCP, one question in flight: it gets the same answer, under its own id."""
+
+    answer = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.write = cast(asyncio.Transport, transport).write
+        self.length = len(self.answer).to_bytes(2)
+        self.rest = self.answer[2:]
+
+    def data_received(self, data: bytes) -> None:
+        self.write(self.length + data[2:4] + self.rest)
+
+
 async def main(kind: str, answer: bytes) -> None:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
@@ -51,6 +65,10 @@ async def main(kind: str, answer: bytes) -> None:
         Http.answer = answer
         server = await loop.create_server(Http, "127.0.0.1", 0)
         ready["http"] = [f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"]
+    elif kind == "dns-tcp":
+        Framed.answer = answer
+        server = await loop.create_server(Framed, "127.0.0.1", 0)
+        ready["dns"] = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
     else:
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         sock.bind(("127.0.0.1", 0))

@@ -21,15 +21,12 @@ from pathlib import Path
 
 import msgspec
 
-from bench.figures import fetch, register_body
 from bench.lab import Process, machine, start
 from bench.load import request
 from bench.pairs import Figure, median
-from callboard.core.catalog.codec import encode
-from callboard.model.check import Check, Status, TtlCheck
-from callboard.model.instance import Instance, Node
-from callboard.model.rows import Group, Key, Revision, Row, check_key, instance_key, node_key
-from callboard.model.time import HOUR, Duration, Timestamp
+from bench.requests import fetch, register_body
+from bench.rows import PER_NODE, rows_of
+from callboard.model.rows import Group, Revision
 from callboard.registry.clock import SystemClock, SystemEntropy
 from callboard.store.etcd.settings import EtcdSettings
 from callboard.store.etcd.store import EtcdStore
@@ -37,7 +34,6 @@ from callboard.testing.etcd import Etcd
 
 OUT = Path(__file__).parent / "results" / "cluster.json"
 MEMBERS = 3
-PER_NODE = 50
 ROWS_PER_INSTANCE = 2
 QUOTA_BYTES = 8 << 30
 FLAGS = (f"--quota-backend-bytes={QUOTA_BYTES}", "--auto-compaction-mode=periodic", "--auto-compaction-retention=5m")
@@ -187,30 +183,6 @@ async def _engine(etcd: Etcd, plan: Plan) -> dict[int, float]:
 def _store(etcd: Etcd, prefix: str) -> EtcdStore:
     settings = EtcdSettings(endpoints=etcd.endpoints, prefix=prefix, database_max_bytes=QUOTA_BYTES)
     return EtcdStore(settings, SystemClock().now, SystemEntropy().nonce)
-
-
-def rows_of(numbers: Sequence[int], revision: int = 1) -> list[Row]:
-    """Instances and their checks, as the leader writes them."""
-    rows: dict[Key, Row] = {}
-    at = Revision(revision)
-    for number in numbers:
-        host, service = f"host-{number // PER_NODE}", f"s{number % 1000}"
-        node = Node(name=host, address=f"10.{number >> 16 & 255}.{number >> 8 & 255}.1", nonce=f"n{number // PER_NODE}", implicit=True)
-        instance = Instance(
-            namespace="public", service=service, node=host, id=f"{service}-{number}", nonce=f"i{number}", address="10.0.0.1", port=8080,
-            tags=("v1", "primary"), meta={"version": "1.4.2", "region": "eu-1"},
-        )  # fmt: skip
-        check = Check(
-            namespace="public", node=host, id=f"service:{instance.id}", definition=TtlCheck(Duration(HOUR)), status=Status.PASSING,
-            nonce=f"c{number}", name="Service check", instance=instance.id, parent=instance.nonce, turned=Timestamp(1),
-        )  # fmt: skip
-        for key, value in (
-            (node_key(host), node),
-            (instance_key("public", host, instance.id), instance),
-            (check_key("public", host, check.id), check),
-        ):
-            rows.setdefault(key, Row(key, encode(value), at))
-    return list(rows.values())
 
 
 def batches(etcd: Etcd, plan: Plan) -> Figure:

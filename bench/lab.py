@@ -4,65 +4,113 @@ import contextlib
 import json
 import os
 import platform
+import resource
 import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-SERVER_CORE = 0
-LOAD_CORE = (os.cpu_count() or 1) - 1
-_TICKS = os.sysconf("SC_CLK_TCK")
+CORES = sorted(os.sched_getaffinity(0))
+SERVER_CORE, LOAD_CORE = CORES[0], CORES[-1]
+SERVER_CORES = frozenset(CORES[:-1] if len(CORES) > 2 else CORES)
+"""Where a server of several processes runs: on all cores but that of the load, unless there are too few of them."""
+
+FILES_MAX = 65_536
+_CPUCLOCK_SCHED = 2
+"""Of Linux: with a pid, the clock that counts the CPU time of that process in nanoseconds."""
+
+
+class Target(Protocol):
+    """Something that answers requests: a process of ours, or a peer."""
+
+    @property
+    def http(self) -> tuple[str, int]: ...
+
+    @property
+    def dns(self) -> tuple[str, int]: ...
+
+    def cpu_s(self) -> float: ...
+
+
+def cpu_of(pid: int) -> float:
+    """User and system time of all threads of a process so far, those that have ended included."""
+    return time.clock_gettime((~pid << 3) | _CPUCLOCK_SCHED)
+
+
+def rss_kib_of(pid: int) -> int:
+    """Resident memory of a process."""
+    for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1])
+    raise RuntimeError("no VmRSS")
+
+
+def family_of(pid: int) -> list[int]:
+    """A process and all that it started, directly or not."""
+    found = [pid]
+    for parent in found:
+        for task in Path(f"/proc/{parent}/task").iterdir():
+            found += [int(word) for word in (task / "children").read_text(encoding="ascii").split()]
+    return found
 
 
 @dataclass
 class Process:
-    """A process that is being measured."""
+    """A process that is being measured, with the processes it started."""
 
     popen: subprocess.Popen[str]
     ready: dict[str, Any]
 
     def cpu_s(self) -> float:
-        """User and system time of all its threads so far."""
-        fields = Path(f"/proc/{self.popen.pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / _TICKS
+        """User and system time so far."""
+        return sum(map(cpu_of, self.pids()))
 
     def rss_kib(self) -> int:
         """Resident memory."""
-        for line in Path(f"/proc/{self.popen.pid}/status").read_text(encoding="ascii").splitlines():
-            if line.startswith("VmRSS:"):
-                return int(line.split()[1])
-        raise RuntimeError("no VmRSS")
+        return sum(map(rss_kib_of, self.pids()))
+
+    def pids(self) -> list[int]:
+        """Its own first."""
+        return family_of(self.popen.pid)
 
     @property
     def http(self) -> tuple[str, int]:
         """Host and port of its first HTTP address."""
-        host, port = self.ready["http"][0].removeprefix("http://").rsplit(":", 1)
-        return host, int(port)
+        return host_port(self.ready["http"][0].removeprefix("http://"))
 
     @property
     def dns(self) -> tuple[str, int]:
         """Host and port of its DNS address."""
-        host, port = self.ready["dns"].rsplit(":", 1)
-        return host, int(port)
+        return host_port(self.ready["dns"])
 
     def stop(self, number: int = signal.SIGTERM) -> None:
         """End it and wait."""
         if self.popen.poll() is None:
             self.popen.send_signal(number)
         self.popen.wait(timeout=30)
+        if self.popen.stdout is not None:
+            self.popen.stdout.close()
 
 
-def start(arguments: list[str], core: int | None = SERVER_CORE, environment: dict[str, str] | None = None) -> Process:
-    """Start a Python program, on a core (None: on any), and wait for the JSON line that says it is ready."""
+def host_port(text: str) -> tuple[str, int]:
+    """`host:port` in its parts."""
+    host, port = text.rsplit(":", 1)
+    return host, int(port)
+
+
+def start(arguments: list[str], core: int | frozenset[int] | None = SERVER_CORE, environment: dict[str, str] | None = None) -> Process:
+    """Start a Python program, on a core or some (None: on any), and wait for the JSON line that says it is ready."""
+    cores = CORES if core is None else {core} if isinstance(core, int) else core
     popen = subprocess.Popen(
         [sys.executable, *arguments],
         stdout=subprocess.PIPE,
         text=True,
-        preexec_fn=None if core is None else lambda: os.sched_setaffinity(0, {core}),  # noqa: PLW1509  # no threads run here yet
+        preexec_fn=lambda: os.sched_setaffinity(0, cores),  # noqa: PLW1509  # no threads run here yet
         env={**os.environ, **(environment or {})},
     )
     if popen.stdout is None:
@@ -73,17 +121,17 @@ def start(arguments: list[str], core: int | None = SERVER_CORE, environment: dic
     return Process(popen, json.loads(line))
 
 
-def callboard(*arguments: str, environment: dict[str, str] | None = None) -> Process:
+def callboard(*arguments: str, core: int | frozenset[int] = SERVER_CORE, environment: dict[str, str] | None = None) -> Process:
     """A server as users run it, on free ports."""
     words = ["-m", "callboard", "serve", "--http", "127.0.0.1:0", "--dns", "127.0.0.1:0", "--log-level", "warning", *arguments]
-    return start(words, environment=environment)
+    return start(words, core, environment)
 
 
 @contextlib.contextmanager
-def durable_server() -> Iterator[Process]:
+def durable_server(*arguments: str, core: int | frozenset[int] = SERVER_CORE) -> Iterator[Process]:
     """A server over SQLite in a directory that goes with it."""
     with tempfile.TemporaryDirectory(prefix="callboard-bench-") as directory:
-        process = callboard("--data", directory)
+        process = callboard("--data", directory, *arguments, core=core)
         try:
             yield process
         finally:
@@ -101,6 +149,23 @@ def bare(kind: str, payload: bytes) -> Iterator[Process]:
             yield process
         finally:
             process.stop()
+
+
+def many_files() -> int:
+    """Raise the limit of open files, for this process and those it starts; answers what it now is."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):  # only root may go beyond the hard limit
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(hard, FILES_MAX), max(hard, FILES_MAX)))
+        return max(hard, FILES_MAX)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard
+
+
+def take_over() -> None:
+    """Make this process the load: on its core, with many files, and taking its servers away when it is told to end."""
+    many_files()
+    os.sched_setaffinity(0, {LOAD_CORE})
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
 
 
 def machine() -> dict[str, Any]:
