@@ -62,7 +62,7 @@ def like_dns(seed: int) -> bytes:
 
 
 def throw_stream(address: tuple[str, int], data: bytes) -> None:
-    with socket.create_connection(address, timeout=5) as sock, contextlib.suppress(ConnectionError, TimeoutError):
+    with socket.create_connection(address, timeout=5) as sock, contextlib.suppress(OSError):
         sock.sendall(data)
         sock.shutdown(socket.SHUT_WR)
         while sock.recv(65_536):
