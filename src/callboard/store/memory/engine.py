@@ -12,8 +12,8 @@ from callboard.model.errors import DeposedError, FullError
 from callboard.model.rows import ORIGIN, Group, Key, Position, Revision, Row
 from callboard.model.time import Instant
 from callboard.store.contract import Caps, judge_group, judge_position
-from callboard.store.memory.presence import Presence
 from callboard.store.memory.settings import MemorySettings
+from callboard.store.presence import Presence
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from callboard.model.members import Card
 from callboard.model.rows import Group, Position, Row
 from callboard.store.contract import Caps, Health, Leadership, Membership, Snapshot
 from callboard.store.memory.engine import MemoryEngine, MemoryLeadership
-from callboard.store.memory.presence import MemoryMembership
+from callboard.store.presence import LocalMembership
 
 
 class MemoryStore:
@@ -18,7 +18,7 @@ class MemoryStore:
         self.stats = engine.stats
         self._is_open = False
         self._leadership: MemoryLeadership | None = None
-        self._membership: MemoryMembership | None = None
+        self._membership: LocalMembership | None = None
 
     @property
     def caps(self) -> Caps:
@@ -79,14 +79,8 @@ class MemoryStore:
 
     async def members(self) -> AsyncIterator[tuple[Card, ...]]:
         self._require_open()
-        told: tuple[Card, ...] | None = None
-        while self._is_open:
-            cards = self.engine.presence.cards
-            if cards == told:
-                await self.engine.presence.changed.wait()
-            else:
-                told = cards
-                yield cards
+        async for cards in self.engine.presence.watch(lambda: self._is_open):
+            yield cards
 
     def health(self) -> Health:
         return Health(self._is_open, "" if self._is_open else "the store is not open")

@@ -17,11 +17,11 @@ from callboard.model.members import Card
 from callboard.model.rows import ORIGIN, Group, Position, Row
 from callboard.model.time import Instant, Timestamp
 from callboard.store.contract import Caps, Health, Leadership, Membership, Snapshot, judge_group
+from callboard.store.presence import Presence
 from callboard.store.sqlite.database import DATABASE_NAME
 from callboard.store.sqlite.directory import DirectoryLock, make_directory
 from callboard.store.sqlite.engine import Engine, Receipt
 from callboard.store.sqlite.feed import Feed
-from callboard.store.sqlite.presence import Presence
 from callboard.store.sqlite.reader import Changelog, Load
 from callboard.store.sqlite.settings import SqliteSettings
 from callboard.store.sqlite.worker import Worker
@@ -141,7 +141,7 @@ class SqliteStore:
         if self._leadership is not None:
             self._leadership.end()
         self._vacate()
-        self._presence.close()
+        self._presence.end()
         await self._stop()
 
     async def _stop(self) -> None:
@@ -272,14 +272,8 @@ class SqliteStore:
     async def members(self) -> AsyncIterator[tuple[Card, ...]]:
         self._require_open()
         feed = self._feed
-        told: tuple[Card, ...] | None = None
-        while not feed.closed:
-            cards = self._presence.cards
-            if cards == told:
-                await self._presence.changed.wait()
-            else:
-                told = cards
-                yield cards
+        async for cards in self._presence.watch(lambda: not feed.closed):
+            yield cards
 
     def health(self) -> Health:
         """What the last group met, and the size of the file."""

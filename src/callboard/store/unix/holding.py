@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator
 from callboard.model.members import Card
 from callboard.model.rows import Group, Position
 from callboard.store.contract import Caps, Health, Leadership, Membership, Snapshot, Store
+from callboard.store.presence import Presence
 from callboard.store.unix.messages import encode_group
-from callboard.store.unix.presence import HeldMembership, Presence
 from callboard.store.unix.settings import UnixSettings
 
 
@@ -25,7 +25,7 @@ class HeldStore:
         self.presence = Presence()
         self._encoded: OrderedDict[bytes, bytes] = OrderedDict()
         self._encoded_bytes = 0
-        self._membership: HeldMembership | None = None
+        self._closed = False
 
     @property
     def caps(self) -> Caps:
@@ -34,6 +34,7 @@ class HeldStore:
 
     async def open(self) -> None:
         await self.engine.open()
+        self._closed = False
 
     async def load(self) -> Snapshot:
         return await self.engine.load()
@@ -52,19 +53,19 @@ class HeldStore:
 
     async def join(self, card: Card) -> Membership:
         await self.engine.head()  # raises where it is not open
-        self._membership = self.presence.join(card)
-        return self._membership
+        return self.presence.join(card)
 
     async def members(self) -> AsyncIterator[tuple[Card, ...]]:
         await self.engine.head()
-        async for cards in self.presence.watch():
+        async for cards in self.presence.watch(lambda: not self._closed):
             yield cards
 
     def health(self) -> Health:
         return self.engine.health()
 
     async def close(self) -> None:
-        self.presence.close()
+        self._closed = True
+        self.presence.end()
         await self.engine.close()
 
     def encoded(self, group: Group) -> bytes:

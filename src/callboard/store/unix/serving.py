@@ -133,8 +133,7 @@ class Serving:
         return b""
 
     async def _join(self, wanted: msg.Joining) -> bytes:
-        await self._store.head()
-        membership = self._store.presence.join(wanted.card)
+        membership = await self._store.join(wanted.card)
         self._memberships[wanted.number] = membership
         self._tasks.spawn(self._watch(membership.lost(), self._memberships, wanted.number, "expelled"), name="presence of a worker")
         return b""

@@ -235,7 +235,7 @@ class UnixStore:
 
     def streamed(self, kind: str, body: bytes) -> AsyncIterator[bytes]:
         """Nor streamed."""
-        raise NotImplementedError(kind)
+        raise FailedError(kind.encode())
 
     def told(self, kind: str, body: bytes) -> None:
         if kind in {"deposed", "expelled"}:
