@@ -5,6 +5,7 @@ Warnings are errors and a test may take two minutes: pyproject.toml, [tool.pytes
 
 import os
 import pkgutil
+import signal
 from collections.abc import Generator
 
 import pytest
@@ -22,6 +23,9 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
 # Programs that tests start write to pipes as they do for users: buffered, unless they flush.
 os.environ.pop("PYTHONUNBUFFERED", None)
+# And they hear Ctrl-C: a shell that starts the tests in the background has it ignored, by them and by all that they start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The shipped suites are tests too: their asserts tell what they compared.
 # One by one: the package itself is loaded by then, for the plug-in is in it.

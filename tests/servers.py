@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -10,7 +11,13 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+ENDED_S: Final = 60.0
+"""A process that was told to end has ended by then, also where the machine stops for seconds."""
+_FIRST_PORT: Final = 15_000
+_PORTS_COUNT: Final = 16_000
+"""Below the ports from which Linux and macOS choose by themselves: nobody else comes upon one of these before it is bound."""
 
 
 @dataclass
@@ -38,14 +45,14 @@ class ServerProcess:
     def kill(self) -> None:
         """SIGKILL: a crash of the process."""
         self.popen.send_signal(signal.SIGKILL)
-        self.popen.wait(timeout=10)
+        self.popen.wait(timeout=ENDED_S)
         self._close_pipes()
 
     def stop(self) -> int:
         """SIGTERM; answers the exit code."""
         if self.popen.poll() is None:
             self.popen.send_signal(signal.SIGTERM)
-        code = self.popen.wait(timeout=10)
+        code = self.popen.wait(timeout=ENDED_S)
         self._close_pipes()
         return code
 
@@ -61,10 +68,12 @@ def split_address(text: str) -> tuple[str, int]:
 
 
 def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
+    """A port that nobody listens on now, nor is given by the system to somebody who asks for any port."""
+    while True:
+        port = _FIRST_PORT + random.SystemRandom().randrange(_PORTS_COUNT)
+        with socket.socket() as sock, contextlib.suppress(OSError):
+            sock.bind(("127.0.0.1", port))
+            return port
 
 
 def start_server(*arguments: str, environment: dict[str, str] | None = None) -> ServerProcess:
@@ -79,7 +88,7 @@ def start_server(*arguments: str, environment: dict[str, str] | None = None) -> 
     assert popen.stdout is not None
     line = popen.stdout.readline()
     if not line:
-        raise AssertionError(f"the server ended with {popen.wait(timeout=10)} before it was ready")
+        raise AssertionError(f"the server ended with {popen.wait(timeout=ENDED_S)} before it was ready")
     return ServerProcess(popen, json.loads(line))
 
 

@@ -48,13 +48,6 @@ def test_an_alias_table_has_exactly_the_shares_of_the_weights(weights: list[int]
     assert [share[place] / len(weights) for place in range(len(weights))] == pytest.approx([weight / total for weight in weights])
 
 
-@given(st.lists(st.integers(1, 1000), min_size=2, max_size=10), chances)
-def test_a_weighted_pair_is_always_of_two(weights: list[int], chance: float) -> None:
-    first, second, rest = AliasTable(range(len(weights)), weights).draw_pair(chance)
-    assert first != second
-    assert 0 <= rest <= 1
-
-
 # -- smooth_wrr
 
 
@@ -110,6 +103,33 @@ def test_the_busier_of_any_pair_is_never_taken(policy: str, count: int, chance: 
     picker = PICKERS[policy](endpoints([1] * count))
     pair = {picked.endpoint.key for _ in range(2) if (picked := picker.pick(0, chance)) is not None}
     assert len(pair) == 2
+
+
+@pytest.mark.parametrize("policy", ["p2c", "peak_ewma"])
+@given(weights=st.lists(st.integers(1, 100), min_size=2, max_size=2), chance=chances)
+def test_a_weighted_pair_is_always_of_two(policy: str, weights: list[int], chance: float) -> None:
+    picker = PICKERS[policy](endpoints(weights))
+    taken = {picked.endpoint.key for _ in range(500) if (picked := picker.pick(0, chance)) is not None}
+    assert len(taken) == 2, "of one, the other would never have its turn"
+
+
+@pytest.mark.parametrize("policy", ["p2c", "peak_ewma"])
+@pytest.mark.parametrize("weights", [[1, 2, 3, 4], [100, 1, 1, 100], [65_535, 65_521, 30_011]], ids=str)
+@pytest.mark.parametrize("avoid", [(), ("n/nobody",)], ids=["quick", "general"])
+def test_the_first_of_a_pair_is_drawn_by_weight(policy: str, weights: list[int], avoid: tuple[str, ...]) -> None:
+    """Of endpoints nobody called yet the first is taken; evenly spread chances meet each by its weight."""
+    given_endpoints, draws = endpoints(weights), 2_000
+    picked = (PICKERS[policy](given_endpoints).pick(0, (draw + 0.5) / draws, avoid) for draw in range(draws))
+    taken = Counter(each.endpoint.key for each in picked if each is not None)
+    assert all(abs(taken[one.key] - draws * one.weight / sum(weights)) <= 2 for one in given_endpoints), taken
+
+
+@pytest.mark.parametrize("policy", ["p2c", "peak_ewma"])
+@given(weights=st.lists(st.integers(1, 20), min_size=3, max_size=6), unit=st.integers(2, 1_000))
+def test_only_the_ratio_of_weights_counts(policy: str, weights: list[int], unit: int) -> None:
+    plain = Play(PICKERS[policy](endpoints(weights)))
+    scaled = Play(PICKERS[policy](endpoints([weight * unit for weight in weights])))
+    assert [plain.must_pick().endpoint.key for _ in range(50)] == [scaled.must_pick().endpoint.key for _ in range(50)]
 
 
 def test_a_light_endpoint_has_its_turn_though_the_heavy_one_is_idle_too() -> None:

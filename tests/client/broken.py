@@ -8,6 +8,10 @@ from dataclasses import dataclass, field
 
 HANG = b"hang"
 """Take the request and never answer."""
+CLOSE = b"close"
+"""Take the request and close."""
+DRIPS_S = 20.0
+"""So long a server that drips goes on."""
 
 
 @dataclass
@@ -64,5 +68,35 @@ def _serve(listener: socket.socket, script: Script) -> None:
         if said:
             script.requests.append(connection.recv(65536))
         if said is not HANG:
-            connection.sendall(said)
+            connection.sendall(said if said is not CLOSE else b"")
             connection.shutdown(socket.SHUT_RDWR)
+
+
+@contextlib.contextmanager
+def dripping_server(said: bytes) -> Iterator[str]:
+    """The URL of one that answers `said` at once and then a byte at a time, every 50 ms."""
+    over = threading.Event()
+
+    def drip(connection: socket.socket) -> None:
+        with connection, contextlib.suppress(OSError):
+            connection.sendall(said)
+            for _ in range(round(DRIPS_S / 0.05)):
+                if over.wait(0.05):
+                    return
+                connection.sendall(b"x")
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                threading.Thread(target=drip, args=(connection,), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            over.set()
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join(5)

@@ -38,7 +38,7 @@ def relay(upstream: str) -> Iterator[Relay]:
             yield there
         finally:
             there.shutdown()
-            thread.join(5)
+            thread.join(60)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -56,7 +56,7 @@ class _Handler(BaseHTTPRequestHandler):
         if (instead := self.server.refuses(what)) is not None:
             self.wfile.write(instead)
             return
-        line = http.client.HTTPConnection(self.server.upstream, timeout=30)
+        line = http.client.HTTPConnection(self.server.upstream, timeout=90)
         with contextlib.closing(line), contextlib.suppress(OSError):  # one of the two is gone
             line.request(self.command, self.path, body, dict(self.headers))
             response = line.getresponse()

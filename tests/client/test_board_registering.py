@@ -26,9 +26,9 @@ from callboard.model.errors import InvalidError
 from callboard.model.instance import Phase
 from callboard.wire.native import CheckRequest, InstanceState, Reported
 from tests.servers import ServerProcess, free_port, running_server
-from tests.support import poll_until
+from tests.support import Stopwatch, poll_until
 
-QUICK: Final = BoardSettings(lease_ms=900, takeover_ms=50, drain_notice_ms=100, drain_finish_ms=2_000, port_wait_ms=200)
+QUICK: Final = BoardSettings(lease_ms=1_500, takeover_ms=50, drain_notice_ms=100, drain_finish_ms=60_000, port_wait_ms=200)
 
 
 @pytest.fixture(autouse=True)
@@ -81,7 +81,7 @@ def test_what_was_said_is_what_others_see(board: callboard.Board) -> None:
             "orders", port=port, version="2.3.1", zone="z1", tags=("a", "b"), meta={"team": "core"}, weight=3,
             checks=(CheckRequest(id="alive", tcp=f"127.0.0.1:{port}", interval_ms=60_000),),
         )  # fmt: skip
-        registered.wait(5)
+        registered.wait(60)
         instance = one(board)
     assert (registered.id, registered.node, registered.address, registered.port) == (
         f"orders-127.0.0.1-{port}", "callboard", "127.0.0.1", port,
@@ -95,9 +95,9 @@ def test_what_was_said_is_what_others_see(board: callboard.Board) -> None:
 
 def test_the_lease_is_kept_without_a_change_of_the_registry(board: callboard.Board) -> None:
     with board.register("orders") as registered:
-        registered.wait(5)
+        registered.wait(60)
         revision = one(board).modified
-        end = time.monotonic() + 2.5 * QUICK.lease_ms / 1000
+        end = time.monotonic() + 1.5 * QUICK.lease_ms / 1000
         while time.monotonic() < end:
             assert (one(board).status, one(board).modified) == (Status.PASSING, revision)
             time.sleep(0.02)
@@ -107,8 +107,8 @@ def test_the_lease_is_kept_without_a_change_of_the_registry(board: callboard.Boa
 def test_closing_the_board_signs_everything_out(server: ServerProcess, space: str) -> None:
     with callboard.connect(server.url, namespace=space, settings=QUICK) as board:
         first, second = board.register("orders", id="one"), board.register("orders", id="two")
-        first.wait(5)
-        second.wait(5)
+        first.wait(60)
+        second.wait(60)
     assert (first.state, second.state) == ("ended", "ended")
     with callboard.connect(server.url, namespace=space) as other:
         assert other.instances("orders").instances == ()
@@ -125,14 +125,14 @@ def test_it_signs_in_when_the_port_accepts_and_not_before(board: callboard.Board
         with pytest.raises(TimeoutError, match=f"port {port} does not accept"):
             registered.wait(0.05)
         with socket.create_server(("127.0.0.1", port)):
-            registered.wait(5)
+            registered.wait(60)
             assert one(board).status is Status.PASSING
             assert registered.error is None
 
 
 def test_a_port_that_only_loopback_reaches_is_told_to_the_log(board: callboard.Board, caplog: pytest.LogCaptureFixture) -> None:
     with accepting() as port, board.register("orders", port=port, address="127.0.0.77") as registered:
-        registered.wait(5)
+        registered.wait(60)
         assert "accepts on loopback, but not at 127.0.0.77" in caplog.text
 
 
@@ -174,21 +174,21 @@ def test_a_version_that_no_range_can_match_is_said(
 def test_what_the_registry_refuses_is_loud_and_kept_and_raised(board: callboard.Board, caplog: pytest.LogCaptureFixture) -> None:
     with board.register("orders", checks=(CheckRequest(http="nonsense", interval_ms=1_000),)) as registered:
         with pytest.raises(InvalidRequestError, match=r"checks\[0\].http"):
-            registered.wait(5)
+            registered.wait(60)
         assert (registered.state, type(registered.error)) == ("refused", InvalidRequestError)
         time.sleep(0.3)
         assert [record.levelno for record in caplog.records] == [logging.ERROR], "said once, tried again rarely"
 
 
 def test_a_status_travels_at_once_and_is_taken_back(board: callboard.Board) -> None:
-    with board.register("orders", lease_ms=60_000) as registered:
-        registered.wait(5)
+    with board.register("orders", lease_ms=3_600_000) as registered:  # longer than anybody waits for the next beat
+        registered.wait(60)
         said: tuple[tuple[Reported, str], ...] = (("warning", "cache cold"), ("critical", "no database"), ("passing", ""))
         told: list[tuple[Status, str]] = []
         for status, output in said:
             registered.set_status(status, output)
             told.append((Status(status), output))
-            poll_until(lambda: lease_of(one(board)) == told[-1], 2)
+            poll_until(lambda: lease_of(one(board)) == told[-1])
         with pytest.raises(InvalidError, match="one of passing, warning, critical"):
             registered.set_status("fine")  # type: ignore[arg-type]  # that is what is tested
 
@@ -196,7 +196,7 @@ def test_a_status_travels_at_once_and_is_taken_back(board: callboard.Board) -> N
 def test_a_status_is_kept_over_a_new_sign_in(board: callboard.Board) -> None:
     seen = states(board)
     with board.register("orders") as registered:
-        registered.wait(5)
+        registered.wait(60)
         registered.set_status("warning", "cache cold")
         poll_until(lambda: one(board).status is Status.WARNING)
         sign_out_by_others(board, registered)
@@ -206,24 +206,24 @@ def test_a_status_is_kept_over_a_new_sign_in(board: callboard.Board) -> None:
 
 def test_a_drain_hides_at_once_lets_work_end_and_signs_out(board: callboard.Board) -> None:
     with board.register("orders") as registered:
-        registered.wait(5)
-        with registered.working():
-            started = time.monotonic()
-            assert registered.drain(wait=False) is False
-            poll_until(lambda: one(board).phase is Phase.DRAINING, 1)
-            assert registered.state == "draining"
-            time.sleep(0.5)
-            assert registered.in_flight == 1
-            assert one(board).phase is Phase.DRAINING, "work is under way"
-        assert registered.drain()
-        assert time.monotonic() - started < 2
+        registered.wait(60)
+        with Stopwatch() as watch:
+            with registered.working():
+                assert registered.drain(wait=False) is False
+                poll_until(lambda: one(board).phase is Phase.DRAINING)
+                assert registered.state == "draining"
+                time.sleep(0.5)
+                assert registered.in_flight == 1
+                assert one(board).phase is Phase.DRAINING, "work is under way"
+            assert registered.drain()
+        assert watch.seconds < 2
         assert board.instances("orders").instances == ()
 
 
 def test_a_drain_waits_for_work_only_so_long(server: ServerProcess, space: str) -> None:
     settings = replace(QUICK, drain_finish_ms=300)
     with callboard.connect(server.url, namespace=space, settings=settings) as board, board.register("orders") as registered:
-        registered.wait(5)
+        registered.wait(60)
         with registered.working():
             assert registered.drain() is False
         assert board.instances("orders").instances == ()
@@ -231,7 +231,7 @@ def test_a_drain_waits_for_work_only_so_long(server: ServerProcess, space: str) 
 
 def test_closing_without_a_drain_signs_out_at_once_whatever_is_under_way(board: callboard.Board) -> None:
     registered = board.register("orders")
-    registered.wait(5)
+    registered.wait(60)
     with registered.working():
         registered.drain(wait=False)
         registered.close()
@@ -240,10 +240,10 @@ def test_closing_without_a_drain_signs_out_at_once_whatever_is_under_way(board: 
 
 def test_nobody_waits_for_what_was_signed_out(board: callboard.Board) -> None:
     registered = board.register("orders")
-    registered.wait(5)
+    registered.wait(60)
     registered.close()
     with pytest.raises(ClientError, match="was signed out"):
-        registered.wait(5)
+        registered.wait(60)
 
 
 def test_a_drain_before_the_sign_in_is_the_end(board: callboard.Board) -> None:
@@ -255,7 +255,7 @@ def test_a_drain_before_the_sign_in_is_the_end(board: callboard.Board) -> None:
 
 def test_draining_is_kept_when_the_registry_forgets(board: callboard.Board) -> None:
     registered = board.register("orders")
-    registered.wait(5)
+    registered.wait(60)
     with registered.working():
         registered.drain(wait=False)
         poll_until(lambda: one(board).phase is Phase.DRAINING)
@@ -267,11 +267,11 @@ def test_draining_is_kept_when_the_registry_forgets(board: callboard.Board) -> N
 
 def test_a_fresh_start_is_shown_also_when_the_last_process_was_hidden(board: callboard.Board) -> None:
     first = board.register("orders", id="one", shared=False)
-    first.wait(5)
+    first.wait(60)
     with Client(board.settings.client) as other:  # as if its process had been killed while it drained
         other.drain(first.id, node=first.node, namespace=board.settings.namespace)
     second = board.register("orders", id="one", shared=False)
-    second.wait(5)
+    second.wait(60)
     assert one(board).phase is Phase.SERVING
 
 
@@ -281,10 +281,10 @@ def test_a_registry_that_forgot_everything_is_told_again_within_a_beat(space: st
     with callboard.connect(f"http://127.0.0.1:{port}", namespace=space, settings=QUICK) as board:
         with running_server(*address):
             registered = board.register("orders")
-            registered.wait(5)
+            registered.wait(60)
         poll_until(lambda: registered.state == "lost")
         with running_server(*address):
-            registered.wait(5)
+            registered.wait(60)
             assert one(board).status is Status.PASSING
             registered.close()
 
@@ -293,28 +293,28 @@ def test_a_frozen_registry_is_survived_and_does_not_hold_up_the_end(space: str) 
     settings = replace(QUICK, client=replace(QUICK.client, timeout_ms=1_000))
     with running_server("--dev") as server, callboard.connect(server.url, namespace=space, settings=settings) as board:
         registered = board.register("orders")
-        registered.wait(5)
+        registered.wait(60)
         server.popen.send_signal(signal.SIGSTOP)
         poll_until(lambda: registered.state == "lost")
         server.popen.send_signal(signal.SIGCONT)
-        registered.wait(5)
+        registered.wait(60)
         poll_until(lambda: one(board).status is Status.PASSING)
         server.popen.send_signal(signal.SIGSTOP)
-        started = time.monotonic()
-        registered.close()
-        assert time.monotonic() - started < 5
+        with Stopwatch() as watch:
+            registered.close()
         server.popen.send_signal(signal.SIGCONT)
+        assert watch.seconds < 6
 
 
 UNCLOSED: Final = """
 import sys, callboard
 board = callboard.connect(sys.argv[1], namespace=sys.argv[2])
-board.register("orders").wait(10)
+board.register("orders").wait(60)
 """
 
 
 def test_a_process_that_ends_without_closing_is_signed_out_all_the_same(board: callboard.Board, server: ServerProcess, space: str) -> None:
-    subprocess.run([sys.executable, "-c", UNCLOSED, server.url, space], check=True, timeout=30)
+    subprocess.run([sys.executable, "-c", UNCLOSED, server.url, space], check=True, timeout=90)
     assert board.instances("orders").instances == ()
 
 
@@ -333,7 +333,7 @@ FORKED: Final = """
 import os, sys, callboard
 with callboard.connect(sys.argv[1], namespace=sys.argv[2]) as board:
     with board.register("orders", id="parent") as registered:
-        registered.wait(10)
+        registered.wait(60)
         child = os.fork()
         if child:
             assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
@@ -349,11 +349,11 @@ with callboard.connect(sys.argv[1], namespace=sys.argv[2]) as board:
             else:
                 sys.exit("it waited for what is its parent's")
             with board.register("orders", id="child") as own:
-                own.wait(10)
+                own.wait(60)
                 assert {one.id for one in board.instances("orders").instances} == {"parent", "child"}
 """
 
 
 def test_a_forked_child_leaves_its_parents_alone_and_may_have_its_own(server: ServerProcess, space: str, board: callboard.Board) -> None:
-    subprocess.run([sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORKED, server.url, space], check=True, timeout=30)
+    subprocess.run([sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORKED, server.url, space], check=True, timeout=90)
     assert board.instances("orders").instances == ()

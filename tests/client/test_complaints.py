@@ -24,7 +24,7 @@ from callboard.testing.server import Server
 from callboard.wire.native import Registration
 from tests.client.broken import HANG, broken_server
 from tests.client.states import at
-from tests.support import poll_until
+from tests.support import Stopwatch, poll_until
 
 ALIVE_MS = 150
 SILENCE_MS = 600
@@ -36,8 +36,8 @@ def server(tmp_path: Path) -> Iterator[Server]:
         yield running
 
 
-def settings(server: Server, **changes: object) -> BoardSettings:
-    client = ClientSettings(urls=server.urls, silence_max_ms=SILENCE_MS, timeout_ms=2_000)
+def settings(server: Server, *, silence_max_ms: int = 30_000, **changes: object) -> BoardSettings:
+    client = ClientSettings(urls=server.urls, silence_max_ms=silence_max_ms, timeout_ms=10_000)
     return BoardSettings(client=client, lease_ms=1_500, drain_notice_ms=300, **changes)  # type: ignore[arg-type]
 
 
@@ -57,15 +57,15 @@ def ids(service: Service) -> str:
 def test_theme_reconnect_a_registry_that_restarts_empty_does_not_empty_its_consumers(server: Server) -> None:
     """https://github.com/alibaba/nacos/issues/4470, https://github.com/alibaba/nacos/issues/10209"""
     put(server, "a", "b", "c")
-    board = server.connect(settings=settings(server, shrink_hold_ms=1_500))
-    users = board.service("users")
-    assert ids(users) == "abc"
+    users = server.connect(settings=settings(server, shrink_hold_ms=600_000)).service("users")
+    soon = server.connect(settings=settings(server, shrink_hold_ms=1_000)).service("users")
+    assert (ids(users), ids(soon)) == ("abc", "abc")
     server.restart(lose_state=True)
     poll_until(lambda: users.snapshot.held == 3)
     put(server, "b")
     poll_until(lambda: users.snapshot.held == 2)
     assert ids(users) == "abc"
-    poll_until(lambda: ids(users) == "b")
+    poll_until(lambda: ids(soon) == "b")
 
 
 def test_theme_reconnect_the_registry_may_start_after_the_program(server: Server) -> None:
@@ -77,7 +77,7 @@ def test_theme_reconnect_the_registry_may_start_after_the_program(server: Server
         users.pick().__enter__()
     server.start()
     put(server, "a")
-    users.wait(20.0)
+    users.wait(60)
     poll_until(lambda: ids(users) == "a")
     with users.pick() as endpoint:
         assert endpoint.id == "a"
@@ -102,7 +102,7 @@ def test_theme_reconnect_many_restarts_cost_no_call(server: Server) -> None:
     """https://github.com/keijack/python-eureka-client/issues/69, https://github.com/keijack/python-eureka-client/issues/71"""
     put(server, "a", "b")
     users = server.connect(settings=settings(server)).service("users")
-    users.wait(10.0)
+    users.wait(60)
     stop = threading.Event()
     failures: list[Exception] = []
     calls = 0
@@ -122,17 +122,17 @@ def test_theme_reconnect_many_restarts_cost_no_call(server: Server) -> None:
     for _ in range(2):
         server.kill()
         server.start()
-    poll_until(lambda: users.age_s == 0)
+    poll_until(lambda: users.age_s == 0 and calls > 100)
     stop.set()
-    calling.join(10)
-    assert (failures, calls > 100) == ([], True)
+    calling.join(60)
+    assert failures == []
 
 
 def test_theme_reconnect_an_instance_is_registered_again_by_itself(server: Server) -> None:
     """https://github.com/nacos-group/nacos-sdk-python/issues/112, https://github.com/nacos-group/nacos-sdk-python/pull/323"""
     board = server.connect(settings=settings(server))
     with board.register("users", address="127.0.0.1", wait_for_port=False) as registered:
-        registered.wait(10.0)
+        registered.wait(60)
         server.restart(lose_state=True)
         with Client(ClientSettings(urls=(server.direct_url,))) as client:
             poll_until(lambda: [found.id for found in client.instances("users").instances] == [registered.id])
@@ -144,19 +144,20 @@ def test_theme_reconnect_an_instance_is_registered_again_by_itself(server: Serve
 def test_theme_hidden_failure_a_half_open_link_is_noticed_and_mended(server: Server) -> None:
     """https://github.com/nacos-group/nacos-sdk-python/issues/294, https://github.com/python-zk/kazoo/issues/89"""
     put(server, "a")
-    board = server.connect(settings=settings(server))
+    board = server.connect(settings=settings(server, silence_max_ms=SILENCE_MS))
     events: list[Event] = []
     board.observe(events.append)
     users = board.service("users")
-    assert (ids(users), users.age_s) == ("a", 0.0)
+    poll_until(lambda: (ids(users), users.age_s) == ("a", 0.0))
     with server.partition():
+        events.clear()
         put(server, "b")
         poll_until(lambda: any(isinstance(event, FeedLost) for event in events))
         assert users.age_s >= SILENCE_MS / 1000 / 2, "it counts from when the registry was last heard"
         poll_until(lambda: users.stale)
         assert ids(users) == "a"
     poll_until(lambda: ids(users) == "ab")
-    assert (users.stale, users.age_s) == (False, 0.0)
+    poll_until(lambda: (users.stale, users.age_s) == (False, 0.0))
 
 
 def test_theme_hidden_failure_a_stream_that_lives_and_says_nothing_is_found_by_comparing() -> None:
@@ -167,7 +168,7 @@ def test_theme_hidden_failure_a_stream_that_lives_and_says_nothing_is_found_by_c
     with Talking(head + b"%x\r\n%b\r\n" % (len(empty), empty), digest) as talking:
         engine = Engine(at(talking.url, digest_ms=50))
         users = Service(engine, "users", {})
-        assert users.wait(10.0).instances == ()
+        assert users.wait(60).instances == ()
         poll_until(lambda: talking.streams >= 2)
         engine.close()
 
@@ -220,10 +221,9 @@ def test_theme_hidden_failure_no_call_is_without_a_time_limit() -> None:
             client.services, client.status, client.nodes, client.digest, lambda: client.instances("users"), lambda: client.resolve("users"),
             lambda: next(iter(client.watch("users"))),
         ):  # fmt: skip
-            started = time.monotonic()
-            with pytest.raises(UnreachableError, match="no answer in time"):
+            with Stopwatch() as watch, pytest.raises(UnreachableError, match="no answer in time"):
                 ask()
-            assert time.monotonic() - started < 2
+            assert watch.seconds < 2
         client.close()
 
 
@@ -234,7 +234,7 @@ def test_theme_hidden_failure_failures_are_told_to_observers_and_logged_once(ser
     board.observe(events.append)
     users = board.service("users")
     with board.register("users", address="127.0.0.1", wait_for_port=False) as registered:
-        registered.wait(10.0)
+        registered.wait(60)
         poll_until(lambda: ids(users) == registered.id)
         server.kill()
         poll_until(lambda: sum(isinstance(event, FeedLost) for event in events) >= 3)
@@ -253,7 +253,7 @@ def test_theme_drain_a_stopped_instance_gets_no_more_calls_after_its_drain(serve
     put(server, "other")
     users = server.connect(settings=settings(server)).service("users", policy="smooth_wrr")
     leaving = server.connect(settings=settings(server)).register("users", id="leaving", address="127.0.0.1", port=81, wait_for_port=False)
-    leaving.wait(10.0)
+    leaving.wait(60)
     poll_until(lambda: len(users.endpoints) == 2)
     leaving.drain()
     for _ in range(100):
@@ -283,7 +283,7 @@ def test_what_was_known_outlives_the_program_and_the_registry(server: Server) ->
     put(server, "a", "b")
     board = server.connect(settings=settings(server))
     assert ids(board.service("users")) == "ab"
-    poll_until(lambda: next(server.snapshots.glob("*/users.json"), None), 5.0)  # though nothing ever changed
+    poll_until(lambda: next(server.snapshots.glob("*/users.json"), None))  # though nothing ever changed
     board.close()
     server.kill()
     users = server.connect(settings=settings(server)).service("users")

@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
@@ -20,7 +19,7 @@ from callboard.net import threads
 from tests.client.broken import HANG, broken_server
 from tests.client.states import at, fake_engine
 from tests.servers import ServerProcess
-from tests.support import poll_until
+from tests.support import Stopwatch, poll_until
 
 QUICK: Final = BoardSettings(lease_ms=900, drain_notice_ms=100, snapshots="off")
 
@@ -51,7 +50,7 @@ def at_once(count: int, work: Callable[[int], None]) -> None:
     for thread in running:
         thread.start()
     for thread in running:
-        thread.join(20)
+        thread.join(60)
 
 
 # -- many threads
@@ -122,9 +121,9 @@ def test_closing_from_inside_an_observer_neither_waits_for_itself_nor_leaves_the
 
         def told(event: Event) -> None:
             if isinstance(event, Registering) and event.state == "registered":
-                started = time.monotonic()
-                (board if what == "board" else registered).close()
-                took.append(time.monotonic() - started)
+                with Stopwatch() as watch:
+                    (board if what == "board" else registered).close()
+                took.append(watch.seconds)
 
         board.observe(told)
         registered = board.register("orders", id="one")
@@ -139,12 +138,12 @@ def test_closing_from_inside_a_callback_of_what_is_known_does_not_wait_for_itsel
     took: list[float] = []
     board = callboard.connect(server.url, namespace=space, settings=QUICK)
     service = board.service("orders")
-    service.fresh(5)
+    service.fresh(60)
 
     def told(_: object) -> None:
-        started = time.monotonic()
-        board.close()
-        took.append(time.monotonic() - started)
+        with Stopwatch() as watch:
+            board.close()
+        took.append(watch.seconds)
 
     service.finder.followed.subscribe(told)
     with callboard.connect(server.url, namespace=space, settings=QUICK) as other, other.register("orders"):
@@ -157,9 +156,9 @@ def test_a_registry_that_hangs_is_waited_for_once_whatever_the_number_of_registr
     with broken_server(HANG) as script, callboard.connect(settings=at(script.url, lease_ms=900)) as board:
         kept = [board.register("orders", id=f"one-{number}", address="10.0.0.1") for number in range(4)]
         poll_until(lambda: len(script.requests) == 4)
-        started = time.monotonic()
-        board.close()
-        assert time.monotonic() - started < 5.5
+        with Stopwatch() as watch:
+            board.close()
+        assert watch.seconds < 5.5
     del kept
 
 
@@ -169,32 +168,33 @@ def test_without_a_thread_to_be_had_the_caller_is_told_and_nothing_is_waited_for
     def none(*_: object, **__: object) -> None:
         raise RuntimeError("can't start new thread")
 
-    with callboard.connect(server.url, namespace=space, settings=QUICK) as board:
-        with monkeypatch.context() as patched:
-            patched.setattr(threads, "start", none)
-            with pytest.raises(RuntimeError, match="new thread"):
-                board.register("orders")
-            with pytest.raises(RuntimeError, match="new thread"):
-                board.service("orders")
-        assert board.service("orders").fresh(5).instances == ()
-        started = time.monotonic()
-    assert time.monotonic() - started < 2
+    board = callboard.connect(server.url, namespace=space, settings=QUICK)
+    with monkeypatch.context() as patched:
+        patched.setattr(threads, "start", none)
+        with pytest.raises(RuntimeError, match="new thread"):
+            board.register("orders")
+        with pytest.raises(RuntimeError, match="new thread"):
+            board.service("orders")
+    assert board.service("orders").fresh(60).instances == ()
+    with Stopwatch() as watch:
+        board.close()
+    assert watch.seconds < 2
 
 
 # -- the end of the process
 
 ENDS: Final = {
     "registered": "b = callboard.connect(URL); r = b.register('orders')",
-    "signed in": "b = callboard.connect(URL); r = b.register('orders'); r.wait(5)",
+    "signed in": "b = callboard.connect(URL); r = b.register('orders'); r.wait(60)",
     "waiting for its port": "b = callboard.connect(URL); r = b.register('orders', port=1)",
     "following": "b = callboard.connect(URL); s = b.service('orders')",
-    "found": "b = callboard.connect(URL); s = b.service('orders'); s.fresh(5)",
-    "both": "b = callboard.connect(URL); r = b.register('orders'); r.wait(5); s = b.service('orders'); s.fresh(5)",
+    "found": "b = callboard.connect(URL); s = b.service('orders'); s.fresh(60)",
+    "both": "b = callboard.connect(URL); r = b.register('orders'); r.wait(60); s = b.service('orders'); s.fresh(60)",
     "closed at once": "with callboard.connect(URL) as b: b.register('orders'); b.service('orders')",
-    "error": "b = callboard.connect(URL); r = b.register('orders'); r.wait(5); sys.exit(0)",
+    "error": "b = callboard.connect(URL); r = b.register('orders'); r.wait(60); sys.exit(0)",
     "client": "c = Client(ClientSettings(urls=(URL,))); c.register(Registration(service='orders', checks=(CheckRequest(ttl_ms=900),)))",
-    "asyncio signed in": "async def main():\n await callboard.aio.connect(URL).register('orders').wait(5)\nasyncio.run(main())",
-    "asyncio found": "async def main():\n b = callboard.aio.connect(URL); await b.service('orders').fresh(5)\nasyncio.run(main())",
+    "asyncio signed in": "async def main():\n await callboard.aio.connect(URL).register('orders').wait(60)\nasyncio.run(main())",
+    "asyncio found": "async def main():\n b = callboard.aio.connect(URL); await b.service('orders').fresh(60)\nasyncio.run(main())",
     "asyncio tasks": (
         "async def main():\n b = callboard.aio.connect(URL); r = b.register('orders', port=1); s = b.service('orders')\n"
         " there = [asyncio.create_task(r.wait()), asyncio.create_task(s.wait())]; await asyncio.sleep(0)\nasyncio.run(main())"
@@ -204,16 +204,18 @@ ENDS: Final = {
     ),
 }
 HEAD: Final = (
-    "import asyncio, sys, callboard, callboard.aio\nfrom callboard.client import Client, ClientSettings\n"
+    "import asyncio, logging, sys, callboard, callboard.aio\nfrom callboard.client import Client, ClientSettings\n"
     "from callboard.wire.native import CheckRequest, Registration\nURL = sys.argv[1]\n"
+    "logging.getLogger('asyncio').setLevel(logging.ERROR)\n"
 )
+"""Of asyncio's own words those about slow callbacks are left out: they tell of the machine."""
 
 
 @pytest.mark.parametrize("how", ENDS)
 def test_a_program_that_ends_anywhere_says_nothing_to_stderr_and_is_signed_out(server: ServerProcess, tmp_path: Path, how: str) -> None:
     words = [sys.executable, "-W", "error", "-X", "dev", "-c", HEAD + ENDS[how], server.url]
     there = {**os.environ, "CALLBOARD_SNAPSHOTS": str(tmp_path), "CALLBOARD_NAMESPACE": "ends"}
-    ended = subprocess.run(words, capture_output=True, text=True, timeout=30, env=there, check=False)
+    ended = subprocess.run(words, capture_output=True, text=True, timeout=90, env=there, check=False)
     assert (ended.returncode, ended.stderr) == (0, "")
     with callboard.connect(server.url, namespace="" if how == "client" else "ends") as other:
         assert other.instances("orders").instances == ()
@@ -222,7 +224,6 @@ def test_a_program_that_ends_anywhere_says_nothing_to_stderr_and_is_signed_out(s
 def test_at_the_end_of_the_process_a_registry_that_hangs_is_waited_for_once(tmp_path: Path) -> None:
     register = "for number in range(5): b.register('orders', id=str(number), address='10.0.0.1')"
     program = f"b = callboard.connect(URL)\n{register}\nasyncio.run(asyncio.sleep(0.3))"
-    with broken_server(HANG) as script:
-        started = time.monotonic()
-        subprocess.run([sys.executable, "-c", HEAD + program, script.url], capture_output=True, timeout=30, check=True)
-    assert time.monotonic() - started < 5
+    with broken_server(HANG) as script, Stopwatch() as watch:
+        subprocess.run([sys.executable, "-c", HEAD + program, script.url], capture_output=True, timeout=90, check=True)
+    assert watch.seconds < 8, "some seconds each would be more than ten"

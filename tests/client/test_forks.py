@@ -12,7 +12,7 @@ class Owner:
 
 def in_child(check: str) -> int:
     """The exit code of a fresh interpreter that runs `check`."""
-    return subprocess.run([sys.executable, "-W", "ignore::DeprecationWarning", "-c", check], check=False, timeout=30).returncode
+    return subprocess.run([sys.executable, "-W", "ignore::DeprecationWarning", "-c", check], check=False, timeout=90).returncode
 
 
 IMPORTED = """
@@ -59,7 +59,7 @@ for _ in range(50):
         os._exit(0 if forks.opening().acquire(timeout=5) else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 ended.set()
-thread.join(5)
+thread.join(60)
 """
 
 

@@ -116,4 +116,4 @@ def test_of_several_that_write_one_file_at_once_each_reader_sees_a_whole_one(tmp
     finally:
         over.set()
         for writer in writers:
-            writer.join(10)
+            writer.join(60)

@@ -16,15 +16,18 @@ import callboard
 from callboard.client import deadline
 from callboard.client.aio.service import Service as AioService
 from callboard.client.board_settings import BoardSettings
+from callboard.client.client import Client
 from callboard.client.errors import DeadlineError, NoPictureError, ProtocolError
 from callboard.client.events import Event, FeedLost
 from callboard.client.service import Service
+from callboard.client.settings import ClientSettings
 from callboard.testing.server import Server
+from callboard.wire.native import Registration
 from tests.client.broken import answer
 from tests.client.relay import relay
 from tests.client.states import at, fake_engine, state
-from tests.servers import ServerProcess
-from tests.support import poll_until
+from tests.servers import ServerProcess, running_server
+from tests.support import Stopwatch, poll_until
 
 OFF: Final = BoardSettings(snapshots="off")
 
@@ -47,10 +50,10 @@ def test_an_event_that_a_stream_loses_is_made_good_within_digest_ms(server: Serv
         owner.register("web", id="one") as one,
     ):
         for other in (one, owner.register("web", id="three"), owner.register("web", id="four")):
-            other.wait(5)
+            other.wait(60)
         board.observe(events.append)
         web = board.service("web")
-        assert len(web.fresh(5).instances) == 3
+        assert len(web.fresh(60).instances) == 3
         dropped: list[bytes] = []
 
         def drops(event: bytes) -> bool:
@@ -61,7 +64,7 @@ def test_an_event_that_a_stream_loses_is_made_good_within_digest_ms(server: Serv
 
         between.drops = drops
         if lost == "added":
-            owner.register("web", id="two").wait(5)
+            owner.register("web", id="two").wait(60)
         elif lost == "changed":
             one.set_status("warning", "hot")
         else:
@@ -69,9 +72,9 @@ def test_an_event_that_a_stream_loses_is_made_good_within_digest_ms(server: Serv
         poll_until(lambda: dropped)
         truth = owner.instances("web").instances
         assert web.snapshot.instances != truth
-        began = time.monotonic()
-        poll_until(lambda: web.snapshot.instances == owner.instances("web").instances)
-        assert time.monotonic() - began < 2
+        with Stopwatch() as watch:
+            poll_until(lambda: web.snapshot.instances == owner.instances("web").instances)
+        assert watch.seconds < 2
         assert [event.reason for event in events if isinstance(event, FeedLost)][:1] == [
             "what was told differs from what the registry knows; everything is asked for anew"
         ]
@@ -86,7 +89,7 @@ def test_what_is_no_registry_is_named_and_the_registry_is_found_when_it_is_there
         with pytest.raises(ProtocolError):
             board.instances("web")
         between.refuses = lambda _: None
-        assert web.fresh(10).instances == ()
+        assert web.fresh(60).instances == ()
 
 
 def test_when_only_few_come_back_after_a_loss_of_memory_the_rest_is_held_and_then_dropped(tmp_path: Path) -> None:
@@ -96,17 +99,18 @@ def test_when_only_few_come_back_after_a_loss_of_memory_the_rest_is_held_and_the
         callboard.connect(server.url, settings=settings) as stays,
         callboard.connect(server.direct_url, settings=settings) as leaves,
         callboard.connect(server.url, settings=settings) as board,
+        callboard.connect(server.url, settings=replace(settings, shrink_hold_ms=600_000)) as patient,
     ):
-        stays.register("web", id="stays").wait(5)
+        stays.register("web", id="stays").wait(60)
         for number in range(3):
-            leaves.register("web", id=f"leaves-{number}").wait(5)
-        web = board.service("web")
-        poll_until(lambda: len(web.snapshot.instances) == 4)
+            leaves.register("web", id=f"leaves-{number}").wait(60)
+        web, kept = board.service("web"), patient.service("web")
+        poll_until(lambda: len(web.snapshot.instances) == len(kept.snapshot.instances) == 4)
         server.stop()
         leaves.close()
         server.restart(lose_state=True)
-        poll_until(lambda: web.snapshot.held == 3)
-        assert len(web.endpoints) == 4
+        poll_until(lambda: kept.snapshot.held == 3)
+        assert len(kept.endpoints) == 4
         poll_until(lambda: len(web.snapshot.instances) == 1)
         assert [one.id for one in web.endpoints] == ["stays"]
 
@@ -116,7 +120,7 @@ def test_after_thousands_of_changes_while_threads_call_the_picker_is_the_truth()
     service = Service(engine, "web", {})
     poll_until(lambda: backend.feeds)
     backend.feed.tell(state("always"))
-    service.fresh(5)
+    service.fresh(60)
     over = threading.Event()
     failures: list[BaseException] = []
 
@@ -147,7 +151,7 @@ def test_after_thousands_of_changes_while_threads_call_the_picker_is_the_truth()
     poll_until(lambda: {one.id: one.port for one in service.snapshot.instances} == truth)
     over.set()
     for caller in callers:
-        caller.join(10)
+        caller.join(60)
     assert failures == []
     service.finder.rebuild()
     assert {one.id for one in service.endpoints} <= set(truth)
@@ -163,16 +167,16 @@ def test_after_thousands_of_changes_while_threads_call_the_picker_is_the_truth()
 @pytest.mark.parametrize("timeout_s", [0.0, -1.0, -math.inf, math.nan])
 def test_a_wait_without_time_ends_at_once(timeout_s: float) -> None:
     engine, _ = fake_engine(OFF)
-    started = time.monotonic()
-    with pytest.raises(NoPictureError):
-        Service(engine, "web", {}).wait(timeout_s)
 
     async def wait() -> None:
         with pytest.raises(NoPictureError):
             await AioService(engine, "web", {}).wait(timeout_s)
 
-    asyncio.run(wait())
-    assert time.monotonic() - started < 1
+    with Stopwatch() as watch:
+        with pytest.raises(NoPictureError):
+            Service(engine, "web", {}).wait(timeout_s)
+        asyncio.run(wait())
+    assert watch.seconds < 1
     engine.close()
 
 
@@ -182,7 +186,7 @@ def test_a_call_without_time_is_not_begun(seconds: float) -> None:
     service = Service(engine, "web", {})
     poll_until(lambda: backend.feeds)
     backend.feed.tell(state("one"))
-    service.fresh(5)
+    service.fresh(60)
     with pytest.raises(DeadlineError):
         next(service.attempts(timeout_s=seconds))
     with deadline.within(seconds), pytest.raises(DeadlineError):
@@ -232,14 +236,14 @@ async def watch(service: AioService) -> None:
 
 
 @pytest.mark.parametrize("known", [False, True])
-@pytest.mark.parametrize("work", [lambda service: service.wait(5), lambda service: service.fresh(5), pick, attempts, watch])
+@pytest.mark.parametrize("work", [lambda service: service.wait(60), lambda service: service.fresh(60), pick, attempts, watch])
 def test_who_is_cancelled_at_any_step_leaves_nothing_behind(work: Callable[[AioService], Awaitable[None]], known: bool) -> None:
     engine, backend = fake_engine(OFF)
     service = AioService(engine, "web", {})
     poll_until(lambda: backend.feeds)
     if known:
         backend.feed.tell(state("one"), state("two"))
-        service.finder.followed.wait(5_000)
+        service.finder.followed.wait(60_000)
     listeners = service.finder.followed._listeners  # noqa: SLF001  # that nothing is left there is the point
     before = len(listeners)
 
@@ -267,7 +271,7 @@ def test_a_watch_that_is_left_in_the_middle_and_a_loop_that_is_closed_leave_noth
     service = AioService(engine, "web", {})
     poll_until(lambda: backend.feeds)
     backend.feed.tell(state("one"))
-    service.finder.followed.wait(5_000)
+    service.finder.followed.wait(60_000)
     listeners = service.finder.followed._listeners  # noqa: SLF001  # as above
     before = len(listeners)
 
@@ -279,7 +283,7 @@ def test_a_watch_that_is_left_in_the_middle_and_a_loop_that_is_closed_leave_noth
     for _ in range(3):
         assert asyncio.run(first()) is not None
         loop = asyncio.new_event_loop()
-        pending = loop.create_task(service.fresh(5))
+        pending = loop.create_task(service.fresh(60))
         loop.run_until_complete(asyncio.sleep(0))
         pending.cancel()
         loop.run_until_complete(asyncio.gather(pending, return_exceptions=True))
@@ -297,7 +301,7 @@ def test_everybody_who_waits_hears_of_the_end_of_the_board(known: bool) -> None:
     ended: list[str] = []
     if known:
         backend.feed.tell(state("one"))
-        service.fresh(5)
+        service.fresh(60)
 
     def blocking() -> None:
         for _ in service.watch():
@@ -321,7 +325,7 @@ def test_everybody_who_waits_hears_of_the_end_of_the_board(known: bool) -> None:
     time.sleep(0.1)
     engine.close()
     for thread in threads:
-        thread.join(5)
+        thread.join(60)
     assert sorted(ended) == sorted(["watch", "aio watch"] + ([] if known else ["the board was closed"]))
 
 
@@ -330,7 +334,7 @@ def test_a_pick_that_is_under_way_is_not_entered_again_and_none_is_left_counted(
     service, aio = Service(engine, "web", {}), AioService(engine, "web", {})
     poll_until(lambda: backend.feeds)
     backend.feed.tell(state("one"))
-    service.fresh(5)
+    service.fresh(60)
     picking = service.pick()
     for _ in range(2):
         with picking, pytest.raises(RuntimeError, match="anew for each call"), picking:
@@ -347,3 +351,22 @@ def test_a_pick_that_is_under_way_is_not_entered_again_and_none_is_left_counted(
     for each in (service, aio):
         assert each.finder.picker.in_flight("n/one") == 0
     engine.close()
+
+
+# -- several servers
+
+
+def test_when_one_of_several_servers_is_killed_everything_goes_on_at_the_next(server: ServerProcess, space: str) -> None:
+    settings = BoardSettings(snapshots="off", lease_ms=600)
+    with running_server("--dev") as first, callboard.connect(f"{first.url},{server.url}", namespace=space, settings=settings) as board:
+        mine = board.register("orders", id="mine", port=1, wait_for_port=False)
+        mine.wait(60)
+        orders = board.service("orders")
+        orders.wait(60)
+        first.kill()
+        with orders.pick() as endpoint:
+            assert endpoint.id == "mine", "no call waits for any of it"
+        poll_until(lambda: [one.id for one in board.instances("orders").instances] == ["mine"])
+        with Client(ClientSettings(urls=(server.url,))) as other:
+            other.put(Registration(service="orders", id="late", port=2, namespace=space))
+        poll_until(lambda: {one.id for one in orders.snapshot.instances} == {"mine", "late"})

@@ -5,7 +5,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
@@ -21,9 +20,9 @@ from callboard.model.errors import InvalidError
 from tests.client.broken import HANG, answer, broken_server, problem
 from tests.client.relay import Relay, relay
 from tests.servers import ServerProcess, free_port
-from tests.support import poll_until
+from tests.support import Stopwatch, poll_until
 
-QUICK: Final = BoardSettings(lease_ms=900, takeover_ms=20, drain_notice_ms=100, drain_finish_ms=1_000, snapshots="off")
+QUICK: Final = BoardSettings(lease_ms=900, takeover_ms=20, drain_notice_ms=100, drain_finish_ms=60_000, snapshots="off")
 
 
 @pytest.fixture(autouse=True)
@@ -72,11 +71,12 @@ def test_an_instance_whose_sign_in_was_never_answered_is_signed_out_all_the_same
 
 def test_nothing_is_said_to_a_registry_that_was_never_reached(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     settings = replace(QUICK, client=ClientSettings(urls=("http://127.0.0.1:1",)))
-    with callboard.connect(settings=settings) as board:
-        registered = board.register("orders", address="127.0.0.1")
-        poll_until(lambda: registered.error is not None)
-        started = time.monotonic()
-    assert time.monotonic() - started < 0.5
+    board = callboard.connect(settings=settings)
+    registered = board.register("orders", address="127.0.0.1")
+    poll_until(lambda: registered.error is not None)
+    with Stopwatch() as watch:
+        board.close()
+    assert watch.seconds < 0.5
     assert "could not be signed out" not in caplog.text
 
 
@@ -108,11 +108,11 @@ def test_whatever_a_registry_answers_it_is_shown_asked_again_and_the_end_comes_i
     assert (registered.state, says in str(registered.error)) == (state, True), registered.error
     if state == "starting":
         spoiled.refuses = lambda _: None
-        registered.wait(5)
-    started = time.monotonic()
-    registered.close()
-    registered.close()
-    assert (registered.state, time.monotonic() - started < 2) == ("ended", True)
+        registered.wait(60)
+    with Stopwatch() as watch:
+        registered.close()
+        registered.close()
+    assert (registered.state, watch.seconds < 2) == ("ended", True)
 
 
 # -- storms and races
@@ -120,7 +120,7 @@ def test_whatever_a_registry_answers_it_is_shown_asked_again_and_the_end_comes_i
 
 def test_a_storm_of_turns_ends_with_the_last_one_and_in_few_words(server: ServerProcess, spoiled: Relay, board: callboard.Board) -> None:
     registered = board.register("orders", id="one", lease_ms=60_000)
-    registered.wait(5)
+    registered.wait(60)
     before = len(spoiled.passed)
 
     def storm(number: int) -> None:
@@ -131,7 +131,7 @@ def test_a_storm_of_turns_ends_with_the_last_one_and_in_few_words(server: Server
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
     registered.set_status("critical", "last")
     poll_until(lambda: "last" in {check.output for check in board.instances("orders").instances[0].checks})
     assert len(spoiled.passed) - before < 200
@@ -144,14 +144,14 @@ def test_it_may_be_closed_by_many_at_once_in_every_state(
     server: ServerProcess, spoiled: Relay, board: callboard.Board, state: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     registered = entered(spoiled, board, state)
-    started = time.monotonic()
     ways: list[Callable[[], object]] = [registered.close, lambda: registered.drain(wait=False), registered.close, board.close]
     threads = [threading.Thread(target=way) for way in ways]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(10)
-    assert (registered.state, registered.drain(), time.monotonic() - started < 3) == ("ended", registered.keeper.finished, True)
+    with Stopwatch() as watch:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+    assert (registered.state, registered.drain(), watch.seconds < 3) == ("ended", registered.keeper.finished, True)
     spoiled.refuses = lambda _: None
     if state != "lost":  # there the goodbye was refused too, and its lease will tell
         assert ids(server, board.settings.namespace) == []
@@ -166,12 +166,12 @@ def entered(spoiled: Relay, board: callboard.Board, state: str) -> Registered:
         poll_until(lambda: registered.error is not None)
         return registered
     if state == "seat":
-        board.register("orders", id="one", port=8000, wait_for_port=False).wait(5)
+        board.register("orders", id="one", port=8000, wait_for_port=False).wait(60)
     if state in broken:
         spoiled.refuses = lambda what: broken[state] if what.startswith("PUT") else None
     registered = board.register("orders", id="one", port=8000, wait_for_port=False)
     if state not in broken:
-        registered.wait(5)
+        registered.wait(60)
     if state == "lost":
         spoiled.refuses = lambda _: problem("503 Unavailable", "not_ready")
         poll_until(lambda: registered.state == "lost")
@@ -189,9 +189,9 @@ def test_a_registry_that_hangs_holds_up_no_end_for_longer_than_some_seconds() ->
     with broken_server(HANG) as script, callboard.connect(settings=replace(QUICK, client=ClientSettings(urls=(script.url,)))) as board:
         registered = board.register("orders", address="127.0.0.1")
         poll_until(lambda: script.requests)
-        started = time.monotonic()
-        registered.close()
-        assert time.monotonic() - started < 5
+        with Stopwatch() as watch:
+            registered.close()
+        assert watch.seconds < 5
 
 
 def test_two_registrations_of_one_process_share_an_instance_with_a_port_and_the_second_goes_on(
@@ -199,7 +199,7 @@ def test_two_registrations_of_one_process_share_an_instance_with_a_port_and_the_
 ) -> None:
     first, second = (board.register("orders", port=8000, wait_for_port=False) for _ in range(2))
     for one in (first, second):
-        one.wait(5)
+        one.wait(60)
     assert sorted([first.state, second.state]) == ["registered", "waiting"]
     owner, other = (first, second) if first.state == "registered" else (second, first)
     owner.close()
@@ -209,12 +209,12 @@ def test_two_registrations_of_one_process_share_an_instance_with_a_port_and_the_
 
 def test_locks_whose_folder_is_removed_cost_nothing(server: ServerProcess, board: callboard.Board, tmp_path: Path) -> None:
     first = board.register("orders", id="one", port=8000, wait_for_port=False)
-    first.wait(5)
+    first.wait(60)
     for file in (tmp_path / "callboard").iterdir():
         file.unlink()
     (tmp_path / "callboard").rmdir()
     second = board.register("orders", id="one", port=8000, wait_for_port=False)
-    second.wait(5)
+    second.wait(60)
     first.close()
     poll_until(lambda: ids(server, board.settings.namespace) == ["one"])
     second.close()
@@ -227,7 +227,7 @@ def test_locks_whose_folder_is_removed_cost_nothing(server: ServerProcess, board
 @pytest.mark.parametrize("address", ["fd00::7", "[fd00::7]", "fe80::1%eth0", "orders.internal", "b\u00fccher.example"])
 def test_an_address_of_any_kind_becomes_an_id_and_a_place_to_call(board: callboard.Board, address: str) -> None:
     with board.register("orders", address=address, port=8000, wait_for_port=False) as registered:
-        registered.wait(5)
+        registered.wait(60)
         (instance,) = board.instances("orders").instances
     assert instance.address == address.strip("[]")
     assert ":" not in instance.id
@@ -237,7 +237,7 @@ def test_an_address_of_any_kind_becomes_an_id_and_a_place_to_call(board: callboa
 def test_whatever_the_host_is_called_it_signs_in(board: callboard.Board, monkeypatch: pytest.MonkeyPatch, host: str) -> None:
     monkeypatch.setattr(socket, "gethostname", lambda: host)
     with board.register("orders") as registered:
-        registered.wait(5)
+        registered.wait(60)
         assert [one.id for one in board.instances("orders").instances] == [registered.id]
 
 
@@ -245,7 +245,7 @@ def test_a_name_that_leaves_no_room_for_an_id_is_refused_where_it_is_said(board:
     with pytest.raises(InvalidError, match="id: must have at most 255"):
         board.register("x" * 250)
     with board.register("x" * 250, id="one") as registered:
-        registered.wait(5)
+        registered.wait(60)
 
 
 # -- signals
@@ -262,13 +262,13 @@ while True:
     with board.register("orders", port=port, wait_for_port=port == 1) as registered:
         registered.on_sigterm()
         if port != 1:
-            registered.wait(5)
+            registered.wait(60)
         print("ready", flush=True)
         if "jobs" in sys.argv:
             while registered.state in {"registered", "starting"}:
                 time.sleep(0.01)
         else:
-            for _ in range(3_000):  # a handler runs when the main thread does: one that comes as a long sleep begins would wait for its end
+            for _ in range(9_000):  # a handler runs when the main thread does: one that comes as a long sleep begins would wait for its end
                 time.sleep(0.01)
 """
 
@@ -292,6 +292,6 @@ def test_a_program_that_is_told_to_end_ends_and_leaves_nothing_behind(
         assert running.stdout is not None
         assert running.stdout.readline() == "ready\n"
         running.send_signal(number)
-        _, stderr = running.communicate(timeout=20)
+        _, stderr = running.communicate(timeout=90)
     assert (running.returncode, ids(server, space)) == (code, [])
     assert "KeyboardInterrupt" in stderr if number == signal.SIGINT else stderr == ""

@@ -35,7 +35,7 @@ def http_server(status: Callable[[str], int]) -> Iterator[int]:
             yield server.server_port
         finally:
             server.shutdown()
-            thread.join(5)
+            thread.join(60)
 
 
 def test_a_port_that_does_not_accept_is_named() -> None:

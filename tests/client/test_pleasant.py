@@ -2,18 +2,26 @@
 
 import asyncio
 import inspect
-from collections.abc import AsyncGenerator, Iterator
+import pydoc
+import subprocess
+import sys
+from collections.abc import AsyncGenerator, Callable, Iterator
+from types import ModuleType
 from typing import assert_type
 
 import pytest
 
 import callboard
 import callboard.aio
+import callboard.client
 from callboard.balance.endpoint import Endpoint
+from callboard.client.engine import ClosedError
 from callboard.client.errors import NoPictureError
+from callboard.client.options import RegisterOptions, ServiceOptions
 from callboard.client.settings import ClientSettings
 from callboard.client.snapshot import Snapshot
 from callboard.model.errors import InvalidError
+from callboard.wire.native import CheckRequest
 from tests.client.states import fake_engine, state
 from tests.servers import ServerProcess, free_port
 from tests.support import poll_until
@@ -52,11 +60,11 @@ def test_both_modules_offer_the_same() -> None:
 
 def test_a_blocking_program_is_typed(server: ServerProcess, space: str) -> None:
     with callboard.connect(server.url, namespace=space, snapshots="off") as board, board.register("orders", tags=["a"]) as registered:
-        registered.wait(5)
+        registered.wait(60)
         orders = board.service("orders", tags=("a",))
         assert_type(orders, callboard.Service)
         assert_type(registered, callboard.Registered)
-        assert_type(orders.fresh(5), Snapshot)
+        assert_type(orders.fresh(60), Snapshot)
         assert_type(orders.watch(), Iterator[Snapshot])
         with orders.pick() as endpoint:
             assert_type(endpoint, Endpoint)
@@ -69,11 +77,11 @@ def test_a_blocking_program_is_typed(server: ServerProcess, space: str) -> None:
 def test_a_program_for_asyncio_is_typed(server: ServerProcess, space: str) -> None:
     async def main() -> None:
         async with callboard.aio.connect(server.url, namespace=space, snapshots="off") as board, board.register("orders") as registered:
-            await registered.wait(5)
+            await registered.wait(60)
             orders = board.service("orders")
             assert_type(orders, callboard.aio.Service)
             assert_type(registered, callboard.aio.Registered)
-            assert_type(await orders.fresh(5), Snapshot)
+            assert_type(await orders.fresh(60), Snapshot)
             assert_type(orders.watch(), AsyncGenerator[Snapshot, None])
             async with orders.pick() as endpoint:
                 assert_type(endpoint, Endpoint)
@@ -95,7 +103,7 @@ def test_what_is_printed_says_what_it_is() -> None:
     assert repr(service) == "<Service 'web': nothing is known yet>"
     poll_until(lambda: backend.feeds)
     backend.feed.tell(state("one", 81))
-    service.fresh(5)
+    service.fresh(60)
     assert repr(service) == "<Service 'web': 1 of 1 instances are called>"
     assert repr(next(iter(service.attempts()))) == "<Attempt 1 of 'web' at http://127.0.0.1:81>"
     engine.close()
@@ -113,6 +121,22 @@ def test_a_token_is_not_printed() -> None:
     assert "secret" not in repr(callboard.BoardSettings(client=settings))
     assert "token='***'" in repr(settings)
     assert "token=''" in repr(ClientSettings())
+
+
+@pytest.mark.parametrize("module", [callboard, callboard.client], ids=["callboard", "callboard.client"])
+def test_a_prompt_completes_what_is_not_loaded_yet_and_help_shows_it(module: ModuleType) -> None:
+    program = f"import {module.__name__} as it; print(*dir(it)); print(*sorted(vars(it)))"
+    offered, loaded = (line.split() for line in subprocess.check_output([sys.executable, "-c", program], text=True).splitlines())
+    assert {*module.__all__, "__getattr__"} <= {*offered}
+    assert "connect" not in loaded
+    assert "Opens no connection" in pydoc.render_doc(module)
+
+
+@pytest.mark.parametrize(("method", "options"), [("register", RegisterOptions), ("service", ServiceOptions)])
+def test_help_names_every_option(method: str, options: type) -> None:
+    for board in (callboard.Board, callboard.aio.Board):
+        said = inspect.getdoc(getattr(board, method)) or ""
+        assert all(f" {name}" in said for name in options.__annotations__), said
 
 
 def test_a_misspelt_argument_is_refused_as_by_any_function() -> None:
@@ -134,6 +158,53 @@ def test_one_text_for_several_and_numbers_for_texts_are_refused_with_the_next_st
             board.register("orders", meta={"slots": 3})  # type: ignore[dict-item]
         with pytest.raises(InvalidError, match="labels: 3 of 'slots' must be a text; write '3'"):
             board.service("orders", labels={"slots": 3})  # type: ignore[dict-item]
+
+
+@pytest.mark.parametrize("name", ["url", "token", "namespace", "zone", "snapshots"])
+@pytest.mark.parametrize("connect", [callboard.connect, callboard.aio.connect])
+def test_what_is_no_text_is_refused_by_its_name(connect: Callable[..., object], name: str) -> None:
+    with pytest.raises(InvalidError, match=f"{name}: must be a text, is NoneType; leave it out for what the environment says"):
+        connect(**{name: None})
+    with pytest.raises(InvalidError, match="url: must be a text, is list; write a comma list"):
+        connect(["http://127.0.0.1:1"])
+    with pytest.raises(InvalidError, match=r"settings: must be BoardSettings, is dict; write callboard\.BoardSettings"):
+        connect(settings={})
+
+
+def test_options_of_another_kind_are_refused_where_they_are_said() -> None:
+    with callboard.connect("http://127.0.0.1:1", snapshots="off") as board:
+        for wrong in ([1], ["http://127.0.0.1:8000/health"], "http://127.0.0.1:8000/health", CheckRequest(ttl_ms=1_000), {"http": "x"}):
+            with pytest.raises(
+                InvalidError, match=r"checks: must be a list of CheckRequest, has .*; write \[callboard\.client\.CheckRequest"
+            ):
+                board.register("orders", checks=wrong)  # type: ignore[arg-type]
+        with pytest.raises(InvalidError, match="labels: must be a mapping of texts, is 'slots'"):
+            board.service("orders", labels="slots")  # type: ignore[arg-type]
+        with pytest.raises(InvalidError, match="tags: must be a list of texts, is None"):
+            board.service("orders", tags=None)  # type: ignore[arg-type]
+        with pytest.raises(InvalidError, match="service: must not be empty"):
+            board.instances("")
+
+
+def test_a_loop_of_another_library_is_named_and_what_to_use_instead() -> None:
+    """Trio drives coroutines as this does: by hand, with no loop of asyncio."""
+    board = callboard.aio.connect("http://127.0.0.1:1", snapshots="off")
+    for work in (board.__aenter__(), board.services(), board.service("orders").wait(), board.close()):
+        with pytest.raises(RuntimeError, match=r"needs a running event loop of asyncio; under trio, use callboard\.connect\(\)"):
+            work.send(None)
+    asyncio.run(board.close())
+
+
+def test_a_closed_board_answers_no_question_and_its_handles_are_stale(server: ServerProcess, space: str) -> None:
+    board = callboard.connect(server.url, namespace=space, snapshots="off")
+    orders = board.service("orders")
+    orders.wait(60)
+    before = orders.stale
+    board.close()
+    assert (before, orders.stale) == (False, True)
+    for question in (board.services, lambda: board.instances("orders")):
+        with pytest.raises(ClosedError, match=r"open another with callboard\.connect\(\)"):
+            question()
 
 
 def test_a_closed_board_says_so_and_what_to_do() -> None:

@@ -10,9 +10,9 @@ from callboard.client import CheckRequest, Client, ClientSettings, InvalidReques
 from callboard.model.check import Status
 from callboard.model.instance import Phase
 from tests.servers import ServerProcess, free_port, running_server
-from tests.support import poll_until
+from tests.support import Stopwatch, poll_until
 
-TTL_MS = 1_200
+TTL_MS = 1_500
 
 
 def web(space: str, *checks: CheckRequest, name: str = "web-1") -> Registration:
@@ -29,7 +29,7 @@ def test_it_passes_at_once_and_as_long_as_it_lives_and_is_gone_after(client: Cli
     with client.register(web(space)) as registered:
         assert (registered.id, registered.node) == ("web-1", "callboard")
         revision = client.instance("web-1", namespace=space).modified
-        until = time.monotonic() + 2.5 * TTL_MS / 1000
+        until = time.monotonic() + 1.5 * TTL_MS / 1000
         while time.monotonic() < until:
             assert status_of(client, space) is Status.PASSING
         assert client.instance("web-1", namespace=space).modified == revision, "heartbeats change nothing"
@@ -99,9 +99,9 @@ def test_a_server_that_is_gone_does_not_hold_up_the_end(space: str, caplog: pyte
     with running_server("--dev") as server, Client(ClientSettings(urls=(server.url,))) as client:
         registered = client.register(web(space))
     poll_until(lambda: "are not heard" in caplog.text)
-    started = time.monotonic()
-    registered.close()
-    assert time.monotonic() - started < 5
+    with Stopwatch() as watch:
+        registered.close()
+    assert watch.seconds < 5
     assert "could not be signed out" in caplog.text
 
 
@@ -133,7 +133,7 @@ with Client(ClientSettings(urls=(sys.argv[1],))) as client:
 
 
 def test_a_forked_child_does_not_sign_its_parent_out(server: ServerProcess, space: str) -> None:
-    subprocess.run([sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORKING, server.url, space], check=True, timeout=30)
+    subprocess.run([sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORKING, server.url, space], check=True, timeout=90)
 
 
 def test_a_process_that_is_killed_is_noticed_by_its_ttl(server: ServerProcess, client: Client, space: str, tmp_path: Path) -> None:

@@ -122,7 +122,7 @@ def test_who_comes_during_a_goodbye_comes_after_it(tmp_path: Path) -> None:
 
     thread = threading.Thread(target=lambda: said.append(f"owned: {second.take()}"))
     first.leave(goodbye)
-    thread.join(5)
+    thread.join(60)
     assert said == ["goodbye", "owned: True"]
     second.leave(lambda: None)
 

@@ -13,9 +13,8 @@ from callboard.model.check import Status
 from callboard.model.instance import Phase
 from tests.client.workers import Host, WorkerProcess, host
 from tests.servers import ServerProcess
-from tests.support import poll_until
+from tests.support import Stopwatch, poll_until
 
-TAKEOVER_MAX_S = 2.0
 QUICK_LEASE_S = 1.5
 
 
@@ -36,11 +35,13 @@ def test_a_killed_owner_is_replaced_before_anybody_notices(there: Host) -> None:
     there.start_all(3)
     (before,) = there.instances()
     there.owner().kill()
-    killed = time.monotonic()
-    while not any(worker.state == "registered" for worker in there.workers[:] if worker.popen.poll() is None):
+
+    def replaced() -> bool:
         (instance,) = there.instances()
         assert instance.status is Status.PASSING
-        assert time.monotonic() - killed < TAKEOVER_MAX_S
+        return any(worker.state == "registered" for worker in there.workers if worker.popen.poll() is None)
+
+    poll_until(replaced)
     for _ in range(50):
         (instance,) = there.instances()
         assert (instance.id, instance.created, instance.status) == (before.id, before.created, Status.PASSING)
@@ -114,28 +115,32 @@ def test_a_drain_of_one_of_several_drains_nothing(there: Host) -> None:
 
 def test_of_several_that_drain_at_once_the_last_one_drains(there: Host) -> None:
     workers = there.start_all(4)
-    for worker in workers:
-        worker.do("drain")
-    poll_until(lambda: any(instance.phase is Phase.DRAINING for instance in there.instances()))
-    assert [worker.value("drained") for worker in workers] == [True] * 4
+    with there.watched() as phases:
+        for worker in workers:
+            worker.do("drain")
+        assert [worker.value("drained") for worker in workers] == [True] * 4
+        poll_until(lambda: phases[-1] is None)
+    assert phases == [Phase.SERVING, Phase.DRAINING, None]
     assert sum("draining" in worker.states for worker in workers) == 1
     assert there.instances() == ()
 
 
 def test_who_comes_while_the_last_one_drains_goes_on_with_the_instance(server: ServerProcess, space: str, tmp_path: Path) -> None:
-    with host(server.url, space, tmp_path, {"takeover_ms": 50, "drain_notice_ms": 1_500}) as there:
+    with host(server.url, space, tmp_path, {"takeover_ms": 50, "drain_notice_ms": 4_000}) as there:
         (old,) = there.start_all(1)
         (before,) = there.instances()
+        new = there.start("--later")
+        assert new.value("there")
         old.do("drain")
         poll_until(lambda: there.instances()[0].phase is Phase.DRAINING)
-        new = there.start()
+        new.do("come")
         poll_until(lambda: new.state == "registered")
         (instance,) = there.instances()
         assert (instance.phase, instance.created) == (Phase.SERVING, before.created)
 
 
 def test_who_takes_over_from_one_that_was_killed_while_it_drained_is_not_hidden(server: ServerProcess, space: str, tmp_path: Path) -> None:
-    with host(server.url, space, tmp_path, {"takeover_ms": 50, "drain_notice_ms": 20_000}) as there:
+    with host(server.url, space, tmp_path, {"takeover_ms": 50, "drain_notice_ms": 60_000}) as there:
         (old,) = there.start_all(1)
         old.do("drain")
         poll_until(lambda: there.instances()[0].phase is Phase.DRAINING)
@@ -162,9 +167,9 @@ def test_a_forked_child_of_a_killed_owner_keeps_nobody_waiting(there: Host) -> N
     owner.do("fork")
     child = owner.value("child")
     owner.popen.kill()
-    killed = time.monotonic()
-    poll_until(lambda: other.state == "registered")
-    assert time.monotonic() - killed < TAKEOVER_MAX_S
+    with Stopwatch() as watch:
+        poll_until(lambda: other.state == "registered")
+    assert watch.seconds < 5, "the child sleeps for longer"
     os.kill(child, signal.SIGKILL)
     assert len(there.instances()) == 1
 

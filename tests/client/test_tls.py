@@ -67,9 +67,9 @@ def test_a_board_signs_in_beats_follows_and_leaves(stage: Stage) -> None:
     settings = BoardSettings(client=stage.settings, snapshots="off", lease_ms=1_000, drain_notice_ms=0)
     with callboard.connect(settings=settings) as board:
         with board.register("web", port=stage.server.http[1]) as me:
-            me.wait(10)
+            me.wait(60)
             service = board.service("web")
-            service.wait(10)
+            service.wait(60)
             with service.pick() as endpoint:
                 assert endpoint.port == stage.server.http[1]
             threading.Event().wait(1.5)  # longer than a lease: heartbeats went over TLS
@@ -89,9 +89,9 @@ def test_a_board_speaks_to_consuls_api_over_tls(stage: Stage) -> None:
     settings = board_settings(environment)
     assert settings.client.urls == (stage.url,)
     with callboard.connect(settings=settings) as board, board.register("books", port=stage.server.http[1]) as me:
-        me.wait(10)
+        me.wait(60)
         service = board.service("books")
-        service.wait(10)
+        service.wait(60)
         with service.pick() as endpoint:
             assert endpoint.port == stage.server.http[1]
 
@@ -100,9 +100,9 @@ def test_a_board_for_asyncio_does_the_same(stage: Stage) -> None:
     async def scenario() -> None:
         settings = BoardSettings(client=stage.settings, snapshots="off", drain_notice_ms=0)
         async with callboard.aio.connect(settings=settings) as board, board.register("films", port=stage.server.http[1]) as me:
-            await me.wait(10)
+            await me.wait(60)
             service = board.service("films")
-            await service.wait(10)
+            await service.wait(60)
             async with service.pick() as endpoint:
                 assert endpoint.port == stage.server.http[1]
 
@@ -121,10 +121,10 @@ def test_a_stream_is_closed_from_another_thread_at_once(stage: Stage) -> None:
         started = threading.Event()
         thread = threading.Thread(target=read, daemon=True)
         thread.start()
-        assert started.wait(10)
+        assert started.wait(60)
         watch.close()
-        assert ended.wait(10)
-        thread.join(10)
+        assert ended.wait(60)
+        thread.join(60)
 
 
 def command(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:

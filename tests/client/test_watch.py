@@ -1,5 +1,4 @@
 import threading
-import time
 from pathlib import Path
 from typing import Final, Self
 
@@ -8,7 +7,7 @@ import pytest
 from callboard.client import Change, Client, ClientError, ClientSettings, InvalidRequestError, Registration, UnreachableError, Watch
 from tests.client.broken import HANG, broken_server
 from tests.servers import ServerProcess, free_port, running_server, start_server
-from tests.support import poll_until
+from tests.support import Stopwatch, poll_until
 
 QUICK: Final = {"CALLBOARD_TUNE_NATIVE_RETRY_MS": "50"}
 """Watchers come back at once."""
@@ -35,7 +34,7 @@ class Collector:
 
     def __exit__(self, *_: object) -> None:
         self.watch.close()
-        self.thread.join(10)
+        self.thread.join(60)
         assert not self.thread.is_alive()
 
     def told(self) -> list[str]:
@@ -128,10 +127,10 @@ def test_a_server_that_forgot_everything_tells_what_is_different(space: str) -> 
 def test_it_ends_at_once_when_another_thread_closes_it(client: Client, space: str) -> None:
     with Collector(client.watch("web", namespace=space)) as seen:
         seen.until("ready")
-        started = time.monotonic()
-        seen.watch.close()
-        seen.thread.join(10)
-        assert time.monotonic() - started < 2
+        with Stopwatch() as watch:
+            seen.watch.close()
+            seen.thread.join(60)
+        assert watch.seconds < 2
         assert seen.failure is None
 
 
@@ -256,7 +255,7 @@ def test_including_and_closing_from_many_threads_ends_cleanly(server: ServerProc
             for thread in threads:
                 thread.start()
             for thread in threads:
-                thread.join(10)
+                thread.join(60)
             poll_until(lambda: seen.changes and len(seen.changes[-1].services) == 6)
 
 

@@ -21,7 +21,7 @@ from callboard.client.registered import Registered
 
 
 def say(**said: object) -> None:
-    sys.stdout.write(json.dumps({**said, "pid": os.getpid()}) + "\n")
+    sys.stdout.write(json.dumps({**said, "pid": os.getpid(), "at": time.monotonic()}) + "\n")
     sys.stdout.flush()
 
 
@@ -87,8 +87,12 @@ def main() -> None:
     parser.add_argument("--sigterm", action="store_true")
     parser.add_argument("--before", action="store_true", help="a handler of the program's own")
     parser.add_argument("--left-open", action="store_true", help="end without closing anything")
+    parser.add_argument("--later", action="store_true", help="begin when a line comes")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO)
+    if options.later:
+        say(there=True)
+        next_line()
     if options.left_open:
         settings = msgspec.convert(json.loads(options.settings), BoardSettings)
         board = callboard.connect(options.url, settings=replace(settings, namespace=options.namespace))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from callboard.client import Client, ClientSettings
+from callboard.model.instance import Phase
 from callboard.wire.native import InstanceState
 from tests.support import poll_until
 
@@ -38,11 +39,16 @@ class WorkerProcess:
 
     @property
     def state(self) -> str:
-        return self.states[-1] if self.states else ""
+        """The last one that lasts: after a stop of the machine, it is registered and renewed."""
+        return next((state for state in reversed(self.states) if state != "renewed"), "")
 
     def value(self, name: str) -> Any:
         """What it said under this name, once it has."""
         return poll_until(lambda: next(([one[name]] for one in list(self.said) if name in one), None))[0]
+
+    def moment(self, name: str, value: object) -> float:
+        """When it first said this, on the clock that all processes of a host share."""
+        return poll_until(lambda: next((float(one["at"]) for one in list(self.said) if one.get(name) == value), None))
 
     def do(self, line: str) -> None:
         assert self.popen.stdin is not None
@@ -60,8 +66,8 @@ class WorkerProcess:
         return self.wait()
 
     def wait(self) -> int:
-        code = self.popen.wait(30)
-        self._hearing.join(5)
+        code = self.popen.wait(60)
+        self._hearing.join(60)
         return code
 
     def kill(self) -> None:
@@ -100,6 +106,23 @@ class Host:
 
     def instances(self) -> tuple[InstanceState, ...]:
         return self.client.instances("orders", namespace=self.space).instances
+
+    @contextlib.contextmanager
+    def watched(self) -> Iterator[list[Phase | None]]:
+        """The phases that the registry shows of the instance, in order, from now on; None when it is signed out. None is missed."""
+        phases: list[Phase | None] = []
+        with self.client.watch("orders", namespace=self.space) as watch:
+
+            def read() -> None:
+                shown = (change for change in watch if change.instance is not None)
+                phases.extend(change.instance.phase if change.instance and change.kind != "removed" else None for change in shown)
+
+            reading = threading.Thread(target=read, daemon=True)
+            reading.start()
+            poll_until(lambda: phases)
+            yield phases
+            watch.close()
+            reading.join(60)
 
     def owner(self) -> WorkerProcess:
         """The one that keeps the instance."""

@@ -15,6 +15,7 @@ import pytest
 
 from callboard.client.board_settings import BoardSettings
 from tests.servers import ServerProcess, running_server
+from tests.support import PATIENCE_S
 
 
 class Asked(NamedTuple):
@@ -67,7 +68,7 @@ class Handler(BaseHTTPRequestHandler):
         self._send(302, b"", {"Location": rest})
 
     def _hang(self, _rest: str) -> None:
-        self.instance.free.wait(20)
+        self.instance.free.wait(100)
         self.close_connection = True
 
     def _break(self, _rest: str) -> None:
@@ -169,7 +170,7 @@ class Service:
 
     def _put(self, path: str, body: bytes) -> None:
         request = urllib.request.Request(f"{self.registry}{path}", data=body, method="PUT")
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             assert answer.status == 200
 
 
@@ -211,7 +212,7 @@ def black_hole() -> Iterator[int]:
         yield port
 
 
-async def until(so: Callable[[], object], deadline_s: float = 10.0) -> None:
+async def until(so: Callable[[], object], deadline_s: float = PATIENCE_S) -> None:
     """Let the loop turn until it is so."""
     end = time.monotonic() + deadline_s
     while not so():

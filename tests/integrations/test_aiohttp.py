@@ -17,14 +17,14 @@ from callboard.client.events import AttemptEnded
 from callboard.integrations.aiohttp import DeadlineExceeded, NoInstance, ServiceMiddleware, session
 from callboard.model.errors import InvalidError
 from tests.integrations.orders import Service, black_hole, orders, registry, settings, until
-from tests.support import run
+from tests.support import Stopwatch, repeated_if_stopped, run
 
 __all__ = ["orders", "registry"]
 
 Work = Callable[[aiohttp.ClientSession, str, aio.Board], Awaitable[None]]
 
 
-def asking(orders: Service, work: Work, total_s: float = 4.0, count: int | None = None, **changes: Any) -> None:
+def asking(orders: Service, work: Work, total_s: float = 60.0, count: int | None = None, **changes: Any) -> None:
     """Run `work` with a session on a board that knows all instances."""
 
     async def all_of_it() -> None:
@@ -177,10 +177,11 @@ def test_a_post_gets_past_an_instance_that_does_not_even_connect(orders: Service
         orders.sign_in("hole", port)
 
         async def work(http: aiohttp.ClientSession, url: str, _board: aio.Board) -> None:
+            good.asked.clear()
             for _ in range(4):
                 assert (await get(http, url, "POST", data=b"one order"))[0] == 200
 
-        asking(orders, work, total_s=0.6, count=2)
+        repeated_if_stopped(lambda: asking(orders, work, total_s=0.6, count=2))
         orders.sign_out("hole")
     assert len(good.asked) == 4
 
@@ -207,30 +208,32 @@ def test_a_hanging_instance_costs_only_its_share_and_a_call_its_timeout(orders: 
     hanging.mode = "hang"
 
     async def work(http: aiohttp.ClientSession, url: str, _board: aio.Board) -> None:
+        orders.instances[1].mode = "ok"
         for _ in range(4):
             assert (await get(http, url))[0] == 200
         orders.instances[1].mode = "hang"
         for method in ("GET", "POST"):
             begun = time.monotonic()
-            with pytest.raises(TimeoutError):
+            with Stopwatch() as watch, pytest.raises(TimeoutError):
                 await get(http, url, method)
-            assert 0.3 < time.monotonic() - begun < 1.5
+            assert time.monotonic() - begun > 0.3
+            assert watch.seconds < 1.5
 
-    asking(orders, work, total_s=0.6)
+    repeated_if_stopped(lambda: asking(orders, work, total_s=0.6))
 
 
 def test_the_deadline_is_told_to_the_instance_and_kept(orders: Service) -> None:
     instance = orders.add()
 
     async def work(http: aiohttp.ClientSession, url: str, _board: aio.Board) -> None:
-        with deadline.within(1.0):
+        with deadline.within(60.0):
             await get(http, url)
-        assert 200 <= int(instance.asked[0].headers["x-deadline-ms"]) <= 1_000
+        assert 12_000 <= int(instance.asked[0].headers["x-deadline-ms"]) <= 60_000
         with deadline.within(0.0), pytest.raises(DeadlineExceeded):
             await get(http, url)
         assert len(instance.asked) == 1
 
-    asking(orders, work)
+    asking(orders, work, call_timeout_ms=60_000)
 
 
 def test_a_cancelled_call_says_nothing_against_the_instance(orders: Service) -> None:
@@ -252,7 +255,7 @@ def test_a_cancelled_call_says_nothing_against_the_instance(orders: Service) -> 
 
 def test_a_streamed_answer_occupies_its_instance_until_it_is_closed(orders: Service) -> None:
     for _ in range(2):
-        orders.add().mode = "stream 5"
+        orders.add().mode = "stream 60"
 
     async def work(http: aiohttp.ClientSession, url: str, board: aio.Board) -> None:
         least = (ServiceMiddleware(board, policy="p2c"),)

@@ -16,7 +16,7 @@ from callboard.client.errors import NoInstanceError
 from callboard.client.events import AttemptEnded
 from callboard.integrations.grpc import BalancedChannel
 from tests.integrations.orders import Service, black_hole, orders, registry, settings, until
-from tests.support import run
+from tests.support import Stopwatch, repeated_if_stopped, run
 
 __all__ = ["orders", "registry"]
 
@@ -46,7 +46,7 @@ class Shop:
     async def one(self, request: bytes, context: Any) -> bytes:
         self.asked.append((request, {"remaining": context.time_remaining(), **dict(context.invocation_metadata())}))
         if self.hang:
-            await asyncio.sleep(20)
+            await asyncio.sleep(100)
         if self.code is not None:
             await context.abort(self.code, "as told")
         await context.send_initial_metadata((("from", self.id.decode()),))
@@ -58,7 +58,7 @@ class Shop:
             yield b"%s:%d" % (self.id, number)
             if self.hang:
                 try:
-                    await asyncio.sleep(20)
+                    await asyncio.sleep(100)
                 except asyncio.CancelledError:
                     self.ended.append("cancelled")
                     raise
@@ -179,16 +179,17 @@ def test_a_call_that_was_sent_is_repeated_only_if_it_is_idempotent(orders: Servi
 def test_the_deadline_spans_all_attempts_and_reaches_the_server(orders: Service) -> None:
     async def work(channel: BalancedChannel, shops: list[Shop], _board: aio.Board) -> None:
         get = channel.unary_unary(GET)
-        with deadline.within(2.0):
-            await get(b"x", timeout=5.0)
-        assert 0.5 < max(shop.asked[0][1]["remaining"] for shop in shops if shop.asked) <= 2.0
+        with deadline.within(60.0):
+            await get(b"x", timeout=100.0)
+        assert 15 < max(shop.asked[0][1]["remaining"] for shop in shops if shop.asked) <= 60
         for shop in shops:
             shop.hang = True
         begun = time.monotonic()
-        with pytest.raises(grpc.aio.AioRpcError) as raised:
+        with Stopwatch() as watch, pytest.raises(grpc.aio.AioRpcError) as raised:
             await get(b"x", timeout=0.4)
         assert raised.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-        assert 0.3 < time.monotonic() - begun < 1.5
+        assert time.monotonic() - begun > 0.3
+        assert watch.seconds < 1.5
         with deadline.within(0.0):
             assert await get(b"x").code() is grpc.StatusCode.DEADLINE_EXCEEDED
 
@@ -202,7 +203,7 @@ def test_a_hanging_instance_costs_an_idempotent_call_only_its_share(orders: Serv
         for _ in range(4):
             assert (await get(b"x", timeout=0.6)).startswith(shops[1].id)
 
-    calling(orders, 2, work)
+    repeated_if_stopped(lambda: calling(orders, 2, work))
 
 
 def test_all_four_forms_of_a_call(orders: Service) -> None:
@@ -268,7 +269,7 @@ def test_a_cancelled_call_ends_at_the_server_and_says_nothing_against_it(orders:
         outcomes: list[str] = []
         board.observe(lambda event: outcomes.append(event.outcome) if isinstance(event, AttemptEnded) else None)
         shops[0].hang = True
-        waiting = asyncio.create_task(asyncio.wait_for(channel.unary_unary(GET)(b"x"), 5))
+        waiting = asyncio.create_task(asyncio.wait_for(channel.unary_unary(GET)(b"x"), 100))
         await until(lambda: shops[0].asked)
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -344,7 +345,7 @@ def test_an_instance_that_does_not_even_connect_costs_only_its_share(orders: Ser
                 assert (await channel.unary_unary(PLACE)(b"x", timeout=0.6)).startswith(shops[0].id)
             await asyncio.get_running_loop().run_in_executor(None, orders.sign_out, "hole")
 
-    calling(orders, 1, work)
+    repeated_if_stopped(lambda: calling(orders, 1, work))
 
 
 def test_the_channel_behaves_as_one(orders: Service) -> None:

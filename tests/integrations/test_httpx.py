@@ -15,7 +15,7 @@ from callboard.client.errors import NoInstanceError, NoPictureError
 from callboard.client.events import AttemptEnded
 from tests.integrations.orders import Service, black_hole, orders, registry, settings, until
 from tests.servers import free_port
-from tests.support import run
+from tests.support import Stopwatch, repeated_if_stopped, run
 
 __all__ = ["orders", "registry"]
 
@@ -43,7 +43,7 @@ def ask(ours: ModuleType, orders: Service, work: Any, **changes: Any) -> Any:
     async def all_of_it() -> Any:
         async with (
             aio.connect(orders.registry, settings=settings(**changes)) as board,
-            ours.async_client(board, timeout=changes.get("call_timeout_ms", 4_000) / 1000) as http,
+            ours.async_client(board, timeout=changes.get("call_timeout_ms", 60_000) / 1000) as http,
         ):
             await known(board, orders, len(orders.instances))
             return await work(http, f"svc://{orders.name}", board)
@@ -187,6 +187,7 @@ def test_a_post_gets_past_an_instance_that_does_not_even_connect(ours: ModuleTyp
 
         async def work(http: Any, url: str, board: aio.Board) -> None:
             await known(board, orders, 2)
+            good.asked.clear()
             for _ in range(4):
                 assert (await http.post(url, content=b"one order")).status_code == 200
 
@@ -197,7 +198,7 @@ def test_a_post_gets_past_an_instance_that_does_not_even_connect(ours: ModuleTyp
             ):
                 await work(http, f"svc://{orders.name}", board)
 
-        run(all_of_it())
+        repeated_if_stopped(lambda: run(all_of_it()))
         orders.sign_out("hole")
     assert len(good.asked) == 4
 
@@ -223,12 +224,12 @@ def test_a_hanging_instance_costs_only_its_share_of_the_time(ours: ModuleType, o
     orders.add()
 
     async def work(http: Any, url: str, _board: aio.Board) -> None:
-        begun = time.monotonic()
-        for _ in range(4):
-            assert (await http.get(url)).status_code == 200
-        assert time.monotonic() - begun < 4 * 0.8
+        with Stopwatch() as watch:
+            for _ in range(4):
+                assert (await http.get(url)).status_code == 200
+        assert watch.seconds < 4 * 0.8
 
-    ask(ours, orders, work, call_timeout_ms=800, retry_floor_per_s=100.0)
+    repeated_if_stopped(lambda: ask(ours, orders, work, call_timeout_ms=800, retry_floor_per_s=100.0))
 
 
 def test_a_call_ends_within_its_timeout(ours: ModuleType, orders: Service) -> None:
@@ -237,29 +238,29 @@ def test_a_call_ends_within_its_timeout(ours: ModuleType, orders: Service) -> No
     async def work(http: Any, url: str, _board: aio.Board) -> None:
         for method in ("GET", "POST"):
             begun = time.monotonic()
-            with pytest.raises(library(ours).ReadTimeout):
+            with Stopwatch() as watch, pytest.raises(library(ours).ReadTimeout):
                 await http.request(method, url)
-            assert 0.2 < time.monotonic() - begun < 1.5
+            assert time.monotonic() - begun > 0.2
+            assert watch.seconds < 1.5
 
-    ask(ours, orders, work, call_timeout_ms=500)
+    repeated_if_stopped(lambda: ask(ours, orders, work, call_timeout_ms=500))
 
 
 def test_the_deadline_is_told_to_the_instance_and_kept(ours: ModuleType, orders: Service) -> None:
     instance = orders.add()
 
     async def work(http: Any, url: str, _board: aio.Board) -> None:
-        with deadline.within(1.0):
+        with deadline.within(60.0):
             await http.get(url)
-        assert 200 <= int(instance.asked[0].headers["x-deadline-ms"]) <= 1_000
+        assert 12_000 <= int(instance.asked[0].headers["x-deadline-ms"]) <= 60_000
         with deadline.within(0.0), pytest.raises(ours.DeadlineExceeded) as raised:
             await http.get(url)
         assert isinstance(raised.value, library(ours).TimeoutException)
         assert len(instance.asked) == 1
         instance.mode = "hang"
-        begun = time.monotonic()
-        with deadline.within(0.4), pytest.raises(library(ours).TimeoutException):
+        with Stopwatch() as watch, deadline.within(0.4), pytest.raises(library(ours).TimeoutException):
             await http.get(url)
-        assert time.monotonic() - begun < 1.5
+        assert watch.seconds < 1.5
 
     ask(ours, orders, work)
 
@@ -296,14 +297,15 @@ def test_a_cancelled_call_says_nothing_against_the_instance(ours: ModuleType, or
 
 
 def test_a_full_pool_says_nothing_against_the_instance(ours: ModuleType, orders: Service) -> None:
-    orders.add().mode = "stream 5"
+    orders.add().mode = "stream 60"
 
     async def work(_http: Any, url: str, board: aio.Board) -> None:
         outcomes: list[str] = []
         board.observe(lambda event: outcomes.append(event.outcome) if isinstance(event, AttemptEnded) else None)
         module = library(ours)
         one = module.AsyncHTTPTransport(limits=module.Limits(max_connections=1))
-        narrow = module.AsyncClient(mounts={"svc://": ours.AsyncTransport(board, transport=one)}, timeout=0.3)
+        limits = module.Timeout(60, pool=0.3)
+        narrow = module.AsyncClient(mounts={"svc://": ours.AsyncTransport(board, transport=one)}, timeout=limits)
         async with narrow as http, http.stream("GET", url):
             second = asyncio.create_task(http.get(url))
             await asyncio.wait([second])
@@ -319,7 +321,7 @@ def test_a_streamed_answer_occupies_its_instance_until_it_is_closed(ours: Module
     async def work(_http: Any, url: str, board: aio.Board) -> None:
         transport = ours.AsyncTransport(board, policy="p2c")
         async with library(ours).AsyncClient(mounts={"svc://": transport}) as http:
-            streaming.mode = other.mode = "stream 5"
+            streaming.mode = other.mode = "stream 60"
             async with http.stream("GET", url) as answer:
                 assert answer.status_code == 200
                 busy = streaming if streaming.asked else other
@@ -342,7 +344,7 @@ def test_a_slow_body_is_bounded_by_the_callers_limits_not_by_the_attempts_share(
         async with http.stream("GET", url) as answer:
             assert await answer.aread() == b"part0part1part2"
 
-    ask(ours, orders, work, call_timeout_ms=1_000)
+    repeated_if_stopped(lambda: ask(ours, orders, work, call_timeout_ms=1_000))
 
 
 def test_a_body_that_breaks_off_is_raised_and_counts(ours: ModuleType, orders: Service) -> None:

@@ -128,7 +128,7 @@ def test_registrations_are_told(orders: Service, telemetry: Telemetry) -> None:
     with callboard.connect(orders.registry, settings=settings()) as board:
         instrument(board, telemetry.tracers, telemetry.meters)
         with board.register(name, port=instance.port) as registered:
-            registered.wait(10)
+            registered.wait(60)
             (point,) = poll_until(
                 lambda: [one for one in telemetry.points("callboard.client.registrations") if in_state(one, "registered")]
             )

@@ -72,10 +72,10 @@ def test_registrations_and_a_lost_registry_are_told(orders: Service) -> None:
     with running_server("--dev") as server, callboard.connect(server.url, settings=settings()) as board:
         instrument(board, metrics)
         with board.register(name, port=instance.port, lease_ms=2_000) as registered:
-            registered.wait(10)
+            registered.wait(60)
             in_state = ("callboard_client_registrations", (("service", name), ("state", "registered")))
             assert poll_until(lambda: told(metrics).get(in_state)) == 1
-            board.service(name).wait(5)
+            board.service(name).wait(60)
             server.kill()
             poll_until(lambda: any(key[0] == "callboard_client_feed_losses_total" and value for key, value in told(metrics).items()))
             poll_until(lambda: told(metrics).get(("callboard_client_registrations", (("service", name), ("state", "lost")))))

@@ -16,7 +16,7 @@ from callboard.client.errors import NoInstanceError
 from callboard.client.events import AttemptEnded
 from callboard.integrations.requests import Adapter, DeadlineExceeded, NoInstance, session
 from tests.integrations.orders import Service, black_hole, orders, registry, settings
-from tests.support import poll_until
+from tests.support import Stopwatch, poll_until, repeated_if_stopped
 
 __all__ = ["orders", "registry"]
 
@@ -146,9 +146,14 @@ def test_a_post_that_reached_nobody_goes_to_another_instance(orders: Service) ->
     bad.kill()
     with black_hole() as port:
         orders.sign_in("hole", port)
-        with asking(orders, 3, attempts_max_count=3) as (http, url, _):
-            for _ in range(6):
-                assert http.post(url, data=b"one order", timeout=0.9).status_code == 200
+
+        def work() -> None:
+            good.asked.clear()
+            with asking(orders, 3, attempts_max_count=3) as (http, url, _):
+                for _ in range(6):
+                    assert http.post(url, data=b"one order", timeout=0.9).status_code == 200
+
+        repeated_if_stopped(work)
         orders.sign_out("hole")
     assert [asked.body for asked in good.asked] == [b"one order"] * 6
 
@@ -156,23 +161,29 @@ def test_a_post_that_reached_nobody_goes_to_another_instance(orders: Service) ->
 def test_a_hanging_instance_costs_only_its_share_and_a_call_its_timeout(orders: Service) -> None:
     orders.add().mode = "hang"
     orders.add()
-    with asking(orders) as (http, url, _):
-        for _ in range(4):
-            assert http.get(url, timeout=0.6).status_code == 200
-        orders.instances[1].mode = "hang"
-        for method in ("GET", "POST"):
-            begun = time.monotonic()
-            with pytest.raises(requests.ReadTimeout):
-                http.request(method, url, timeout=(3, 0.6) if method == "GET" else 0.6)
-            assert 0.3 < time.monotonic() - begun < 1.9
+
+    def work() -> None:
+        orders.instances[1].mode = "ok"
+        with asking(orders) as (http, url, _):
+            for _ in range(4):
+                assert http.get(url, timeout=0.6).status_code == 200
+            orders.instances[1].mode = "hang"
+            for method in ("GET", "POST"):
+                begun = time.monotonic()
+                with Stopwatch() as watch, pytest.raises(requests.ReadTimeout):
+                    http.request(method, url, timeout=(3, 0.6) if method == "GET" else 0.6)
+                assert time.monotonic() - begun > 0.3
+                assert watch.seconds < 1.9
+
+    repeated_if_stopped(work)
 
 
 def test_the_deadline_is_told_to_the_instance_and_kept(orders: Service) -> None:
     instance = orders.add()
-    with asking(orders) as (http, url, _):
-        with deadline.within(1.0):
+    with asking(orders, call_timeout_ms=60_000) as (http, url, _):
+        with deadline.within(60.0):
             http.get(url)
-        assert 200 <= int(instance.asked[0].headers["x-deadline-ms"]) <= 1_000
+        assert 12_000 <= int(instance.asked[0].headers["x-deadline-ms"]) <= 60_000
         with deadline.within(0.0), pytest.raises(DeadlineExceeded) as raised:
             http.get(url)
         assert isinstance(raised.value, requests.Timeout)
@@ -181,7 +192,7 @@ def test_the_deadline_is_told_to_the_instance_and_kept(orders: Service) -> None:
 
 def test_a_streamed_answer_occupies_its_instance_until_it_is_closed(orders: Service) -> None:
     for _ in range(2):
-        orders.add().mode = "stream 5"
+        orders.add().mode = "stream 60"
     with asking(orders) as (_, url, board), mounted(board, policy="p2c") as http:
         with http.get(url, stream=True):
             busy = next(instance for instance in orders.instances if instance.asked)
@@ -197,8 +208,12 @@ def test_a_streamed_answer_occupies_its_instance_until_it_is_closed(orders: Serv
 
 def test_a_slow_body_is_bounded_by_the_callers_limit_not_by_the_attempts_share(orders: Service) -> None:
     orders.add().mode = "stream 0.6"
-    with asking(orders) as (http, url, _), http.get(url, stream=True, timeout=1.0) as answer:
-        assert answer.content == b"part0part1part2"
+
+    def work() -> None:
+        with asking(orders) as (http, url, _), http.get(url, stream=True, timeout=1.0) as answer:
+            assert answer.content == b"part0part1part2"
+
+    repeated_if_stopped(work)
 
 
 def test_nobody_to_call_is_a_connection_error_that_says_why(orders: Service) -> None:

@@ -31,16 +31,17 @@ class P2c(TwoChoices[Pending]):
 
     def pick(self, now: int, chance: float, avoid: Collection[str] = ()) -> Picked | None:
         """See `Picker.pick`."""
-        if self._even and not avoid:
-            hosts = self._hosts
-            first, second = divmod(int(chance * self._cells), self._others)
-            host = hosts[first]
-            other = hosts[second if second < first else second + 1]
-            if len(other.load) < len(host.load):
-                host = other
-        elif self._table is not None and not avoid:
-            first_host, second_host, _ = self._table.draw_pair(chance)
-            host = self._better(first_host, second_host)
+        if self._slots and not avoid:
+            slots = self._slots
+            where = chance * self._width
+            place = int(where)
+            host = slots[place]
+            if mine := len(host.load):
+                place = int((where - place) * host.others)
+                other = slots[place if place < host.start else place + host.weight]
+                its = len(other.load)
+                if its * host.weight < mine * other.weight and (its + 1) * host.weight < (mine + 1) * other.weight:
+                    host = other  # as `_better` says
         else:
             chosen = self._choose(chance, avoid)
             if chosen is None:

@@ -1,49 +1,70 @@
 """Two different endpoints by one chance, and what else the policies that compare two have in common.
 
-With equal weights every pair is as likely as any other. With unequal ones each of the two is drawn by weight, so that an endpoint of
-twice the weight is looked at twice as often. A `Host` is one endpoint in one picker; the load it refers to goes on to the successor.
+Hosts lie side by side, each as wide as its weight: the first is where the chance falls, the second where the rest of it falls on what the
+first leaves free. So each is drawn by weight, and they are never the same. A `Host` is one endpoint in one picker; the load it refers to
+goes on to the successor.
 """
 
 from abc import ABC, abstractmethod
+from bisect import bisect_right
 from collections.abc import Collection, Sequence
-from math import log
-from typing import Generic, TypeVar
+from math import gcd
+from typing import Final, Generic, TypeVar
 
 from msgspec import Struct
 
 from callboard.balance.endpoint import Endpoint
-from callboard.balance.weights import AliasTable, in_play, weights_of
+from callboard.balance.weights import in_play, weights_of
 
 L = TypeVar("L")
+SLOTS_MAX_COUNT: Final = 65_536
+"""With greater weights in all (in lowest terms), the host at a place is searched for, not looked up."""
+_BELOW_ONE: Final = 1 - 2**-53
 
 
 class Host(Struct, Generic[L], eq=False):
-    """An endpoint with its weight among those in play, and what is known of its load."""
+    """An endpoint among those in play, and what is known of its load."""
 
     endpoint: Endpoint
+    start: int
+    """Where it begins: the weights of all before it."""
     weight: int
-    log_weight: float
+    """In lowest terms."""
+    others: int
+    """The weights of all others."""
+    burden: float
+    """What one call under way is for it, when it is 1 for a host of average weight."""
     load: L
 
 
 class TwoChoices(ABC, Generic[L]):
-    """The set of hosts, and the ways to choose that are not the hot one: few endpoints, unequal weights, endpoints to avoid."""
+    """The set of hosts, and the ways to choose that are not the hot one: few endpoints, endpoints to avoid, very great weights."""
 
-    __slots__ = ("_cells", "_even", "_hosts", "_loads", "_others", "_table", "endpoints")
+    __slots__ = ("_even", "_hosts", "_loads", "_slots", "_width", "endpoints")
 
     def __init__(self, endpoints: Sequence[Endpoint], loads: dict[str, L]) -> None:
         self.endpoints = tuple(endpoints)
         self._loads = loads
-        playing = [self.endpoints[place] for place in in_play(self.endpoints)]
-        self._hosts = self._make_hosts(playing)
-        self._others = len(playing) - 1
-        self._cells = len(playing) * self._others
-        self._table = _table(self._hosts)
-        self._even = self._table is None and self._others > 0
+        self._hosts = self._make_hosts([self.endpoints[place] for place in in_play(self.endpoints)])
+        self._width = _width(self._hosts)
+        self._even = self._width == len(self._hosts)
+        self._slots: list[Host[L]] = []
+        """The host at each place; empty when there are not two, or too many places."""
+        if len(self._hosts) > 1 and self._width <= SLOTS_MAX_COUNT:
+            for host in self._hosts:
+                self._slots += [host] * host.weight
 
     def _make_hosts(self, endpoints: Sequence[Endpoint]) -> list[Host[L]]:
         weights = weights_of(endpoints)
-        return [Host(endpoint, weight, log(weight), self._loads[endpoint.key]) for endpoint, weight in zip(endpoints, weights, strict=True)]
+        unit = gcd(*weights) or 1  # of none
+        total = sum(weights) // unit
+        hosts, start = [], 0
+        for endpoint, said in zip(endpoints, weights, strict=True):
+            weight = said // unit
+            burden = total / (len(weights) * weight)
+            hosts.append(Host(endpoint, start, weight, total - weight, burden, self._loads[endpoint.key]))
+            start += weight
+        return hosts
 
     @abstractmethod
     def _better(self, first: Host[L], second: Host[L]) -> Host[L]:
@@ -51,32 +72,34 @@ class TwoChoices(ABC, Generic[L]):
 
     def _choose(self, chance: float, avoid: Collection[str]) -> Host[L] | None:
         """Any case. One try to meet two that are not avoided; then a look at all, by what is left of the chance."""
-        if self._others > 0:
-            first, second, chance = _pair(self._hosts, self._table, chance)
+        if len(self._hosts) > 1:
+            first, second, chance = _pair(self._hosts, chance)
             if not avoid or (first.endpoint.key not in avoid and second.endpoint.key not in avoid):
                 return self._better(first, second)
-        places = in_play(self.endpoints, avoid)
-        if not places:
-            return None
-        left = self._make_hosts([self.endpoints[place] for place in places])
-        if len(left) == 1:
-            return left[0]
-        first, second, _ = _pair(left, _table(left), chance)
+        left = self._make_hosts([self.endpoints[place] for place in in_play(self.endpoints, avoid)])
+        if len(left) < 2:
+            return left[0] if left else None
+        first, second, _ = _pair(left, chance)
         return self._better(first, second)
 
 
-def _table(hosts: Sequence[Host[L]]) -> AliasTable[Host[L]] | None:
-    """What to draw from, None when every weight is the same."""
-    weights = [host.weight for host in hosts]
-    return AliasTable(hosts, weights) if len(set(weights)) > 1 else None
+def _width(hosts: Sequence[Host[L]]) -> int:
+    return hosts[-1].start + hosts[-1].weight if hosts else 0
 
 
-def _pair(hosts: Sequence[Host[L]], table: AliasTable[Host[L]] | None, chance: float) -> tuple[Host[L], Host[L], float]:
-    """Two different hosts, and what is left of the chance."""
-    if table is not None:
-        return table.draw_pair(chance)
-    others = len(hosts) - 1
-    where = chance * (len(hosts) * others)
-    cell = int(where)  # each ordered pair of two is one of n(n-1) cells
-    first, second = divmod(cell, others)
-    return hosts[first], hosts[second if second < first else second + 1], where - cell
+def _pair(hosts: Sequence[Host[L]], chance: float) -> tuple[Host[L], Host[L], float]:
+    """Two different hosts, and what is left of the chance: even over 0 to 1 again."""
+    first, rest = _at(hosts, chance * _width(hosts))
+    where = rest * first.others
+    second, rest = _at(hosts, where if where < first.start else where + first.weight)
+    return first, second, rest
+
+
+def _at(hosts: Sequence[Host[L]], where: float) -> tuple[Host[L], float]:
+    """The host at a place, and how far in it the place is, as a share that rounding does not make 1."""
+    host = hosts[bisect_right(hosts, where, key=_start) - 1]
+    return host, min((where - host.start) / host.weight, _BELOW_ONE)
+
+
+def _start(host: Host[L]) -> int:
+    return host.start

@@ -23,6 +23,9 @@ FAILED_MIN: Final = SECOND
 """What a failed call counts as at least."""
 FAILED_DOUBLINGS_MAX: Final = 6
 """Failures in a row count as 1, 2, 4 ... 64 seconds."""
+OVERTIME: Final = 4
+"""A host does more than its weight says only in place of one that is so many times as slow."""
+_FAR: Final = -log(OVERTIME)
 _RATE: Final = 1 / TAU
 _NEVER_ASKED: Final = -inf
 _UNANSWERED: Final = 1e15
@@ -101,18 +104,21 @@ class PeakEwma(TwoChoices[Load]):
 
     def pick(self, now: int, chance: float, avoid: Collection[str] = ()) -> Picked | None:
         """See `Picker.pick`."""
-        if self._even and not avoid:
-            hosts = self._hosts
-            first, second = divmod(int(chance * self._cells), self._others)
-            host = hosts[first]
-            other = hosts[second if second < first else second + 1]
+        if self._slots and not avoid:
+            slots = self._slots
+            where = chance * self._width
+            place = int(where)
+            host = slots[place]
+            place = int((where - place) * host.others)
+            other = slots[place if place < host.start else place + host.weight]
             load, rival = host.load, other.load
+            more = rival.score - load.score
             mine, its = len(load.pending), len(rival.pending)
-            if rival.score < load.score if mine == its else rival.score - load.score < log((mine + 1) / (its + 1)):
+            if mine == its and (host.weight == other.weight or (not mine and host.weight < other.weight)):
+                if more < 0.0:  # what `_limit` says of these, and below what it never says of an idle host, without its price
+                    host = other
+            elif (mine or more < (_FAR if host.weight > other.weight else 0.0)) and more < _limit(mine, host.burden, its, other.burden):
                 host = other
-        elif self._table is not None and not avoid:
-            first_host, second_host, _ = self._table.draw_pair(chance)
-            host = self._better(first_host, second_host)
         else:
             chosen = self._choose(chance, avoid)
             if chosen is None:
@@ -126,13 +132,10 @@ class PeakEwma(TwoChoices[Load]):
         return picked
 
     def _better(self, first: Host[Load], second: Host[Load]) -> Host[Load]:
-        """The second, when it has less load, and also less for its weight: so no endpoint is asked to do more than its weight says."""
+        """The second, when it has less load for its weight; see `_limit`."""
         load, rival = first.load, second.load
-        mine, its = len(load.pending), len(rival.pending)
-        more = rival.score - load.score
-        if mine != its:
-            more += log((its + 1) / (mine + 1))
-        return second if more < 0 and more < second.log_weight - first.log_weight else first
+        limit = _limit(len(load.pending), first.burden, len(rival.pending), second.burden)
+        return second if rival.score - load.score < limit else first
 
     def successor(self, endpoints: Sequence[Endpoint]) -> "PeakEwma":
         """See `Picker.successor`."""
@@ -147,3 +150,17 @@ class PeakEwma(TwoChoices[Load]):
         """What a call to the endpoint is taken to last; 0 when nothing is known."""
         load = self._loads.get(key)
         return 0.0 if load is None else load.cost_at(now)
+
+
+def _limit(mine: int, burden: float, its: int, its_burden: float) -> float:
+    """What the second's score must be below the first's, to take the call: a logarithm.
+
+    It has to have less load for its weight now, and still less with this call. An idle host's load is its latency, whatever its weight, so
+    that one of small weight has its turn. But latencies differ by chance: a lighter one that would do more than its weight says takes the
+    call only when the first is slower by far.
+    """
+    now = (mine * burden + 1.0) / (its * its_burden + 1.0)
+    then = (mine + 1) * burden / ((its + 1) * its_burden)
+    if then < 1.0 and burden < its_burden:
+        then /= OVERTIME
+    return log(min(now, then))

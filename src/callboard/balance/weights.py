@@ -51,32 +51,3 @@ class AliasTable(Generic[T]):
         place = int(where)
         own, low, high = self.columns[place]
         return low if where - place < own else high
-
-    def draw_pair(self, chance: float) -> tuple[T, T, float]:
-        """Two different items, and what is left of the chance: each draw leaves one that is even over 0 to 1 again. Needs two items.
-
-        When the second draw, by weight, gives the first item again, it is any other: one of great weight would be drawn very often.
-        """
-        columns, count = self.columns, self.count
-        where = chance * count
-        place = int(where)
-        own, first, high = columns[place]
-        rest = where - place
-        if rest < own:
-            rest /= own
-        else:
-            first, rest = high, (rest - own) / (1 - own)
-        where = rest * count
-        place = int(where)
-        own, second, high = columns[place]
-        rest = where - place
-        if rest < own:
-            rest /= own
-        else:
-            second, rest = high, (rest - own) / (1 - own)
-        if second is not first:
-            return first, second, rest
-        where = rest * (count - 1)
-        place = min(int(where), count - 2)
-        second = columns[place][1]
-        return first, columns[count - 1][1] if second is first else second, where - place

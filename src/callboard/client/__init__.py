@@ -31,11 +31,13 @@ if TYPE_CHECKING:
     )
     from callboard.client.held import Held
     from callboard.client.machine.picture import Change
+    from callboard.client.options import RegisterOptions, ServiceOptions
     from callboard.client.registered import Registered
     from callboard.client.service import Service
     from callboard.client.settings import ClientSettings, from_environment
     from callboard.client.snapshot import Snapshot
     from callboard.client.watch import Watch, WatchLostError
+    from callboard.model.errors import CallboardError, InvalidError
     from callboard.wire.native import CheckRequest, Registration, Weights
 
 __all__ = [
@@ -43,6 +45,7 @@ __all__ = [
     "Attempt",
     "Board",
     "BoardSettings",
+    "CallboardError",
     "Change",
     "CheckRequest",
     "Client",
@@ -53,15 +56,18 @@ __all__ = [
     "DeniedError",
     "Endpoint",
     "Held",
+    "InvalidError",
     "InvalidRequestError",
     "NoInstanceError",
     "NoPictureError",
     "NotFoundError",
     "ProblemError",
     "ProtocolError",
+    "RegisterOptions",
     "Registered",
     "Registration",
     "Service",
+    "ServiceOptions",
     "Snapshot",
     "UnavailableError",
     "UnknownOutcomeError",
@@ -82,11 +88,13 @@ _HOMES: Final = {
     "callboard.client.engine": ("ClosedError",),
     "callboard.client.held": ("Held",),
     "callboard.client.machine.picture": ("Change",),
+    "callboard.client.options": ("RegisterOptions", "ServiceOptions"),
     "callboard.client.registered": ("Registered",),
     "callboard.client.service": ("Service",),
     "callboard.client.settings": ("ClientSettings", "from_environment"),
     "callboard.client.snapshot": ("Snapshot",),
     "callboard.client.watch": ("Watch", "WatchLostError"),
+    "callboard.model.errors": ("CallboardError", "InvalidError"),
     "callboard.wire.native": ("CheckRequest", "Registration", "Weights"),
 }
 _HOME_OF: Final = {name: home for home, names in _HOMES.items() for name in names}
@@ -97,3 +105,8 @@ def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_HOME_OF.get(name, "callboard.client.errors")), name)
+
+
+def __dir__() -> list[str]:
+    """Also what is not loaded yet."""
+    return sorted({*globals(), *__all__})

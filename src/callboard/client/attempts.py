@@ -178,7 +178,7 @@ class Attempt:
                 self._call.finder.tally.ended(self.endpoint.key, time.monotonic_ns(), ok=False)
 
     def failed(self, error: BaseException, *, sent: bool = True) -> None:
-        """No answer came. Returns when there is another attempt, else raises `error`.
+        """No answer came. Returns when there is another attempt, else raises `error`, with a note of who was called.
 
         `sent=False`: the request surely was not sent (no connection), so a call that is not idempotent may be tried again too.
         """
@@ -190,6 +190,7 @@ class Attempt:
         self._call.finder.tally.ended(self.endpoint.key, now, ok=False)
         self._tell(_outcome(error, sent=sent), now, ok=False)
         if not self._call.concluded(now, again=True, sent=sent):
+            error.add_note(f"attempt {self.number} to call {self._call.finder.service!r}, at instance {self.endpoint.id!r}, {self.url}")
             raise error
 
     def cancelled(self) -> None:

@@ -12,6 +12,7 @@ from callboard.client.events import Observer
 from callboard.client.options import RegisterOptions, ServiceOptions
 from callboard.client.registered import Registered
 from callboard.client.service import Service
+from callboard.model import names
 from callboard.wire.native import ServiceInstances, ServiceList
 
 __all__ = ["Attempt", "Board", "BoardSettings", "Registered", "Service", "connect"]
@@ -55,25 +56,32 @@ class Board:
 
         With a port it answers at once, and signs in when the port accepts and `ready` passes; `Registered.wait` waits for that. A registry
         that does not answer is tried again for ever. Raises `InvalidError`, and `ClosedError`.
+
+        Options: port, address, id, node, namespace, version, zone, tags, meta, weight, ready, checks, lease_ms, shared, wait_for_port;
+        `callboard.client.RegisterOptions` says what they mean.
         """
         return Registered(self._engine, service, options)
 
     def service(self, name: str, **options: Unpack[ServiceOptions]) -> Service:
-        """A handle on a service for those who call it. It is followed from now on. Raises `InvalidError`, and `ClosedError`."""
+        """A handle on a service for those who call it. It is followed from now on. Raises `InvalidError`, and `ClosedError`.
+
+        Options: version, prefer, fallback, tags, labels, zone, passing_only, policy, namespace; `callboard.client.ServiceOptions` says what
+        they mean.
+        """
         return Service(self._engine, name, options)
 
     def services(self, *, namespace: str = "") -> ServiceList:
-        """Every service of a name space, asked now. Raises `ClientError`."""
-        return self._engine.backend.services(namespace or self.settings.namespace)
+        """Every service of a name space, asked now. Raises `ClientError`, and `ClosedError`."""
+        return self._engine.ask().services(namespace or self.settings.namespace)
 
     def instances(self, service: str, *, namespace: str = "") -> ServiceInstances:
-        """Every instance of a service with its health, asked now. Raises `ClientError`."""
-        return self._engine.backend.instances(service, namespace or self.settings.namespace)
+        """Every instance of a service with its health, asked now. Raises `ClientError`, and `ClosedError`."""
+        return self._engine.ask().instances(names.name("service", service), namespace or self.settings.namespace)
 
     def observe(self, observer: Observer) -> Callable[[], None]:
         """Tell `observer` every event (`callboard.client.events`), in whatever thread; call the answer to stop."""
         return self._engine.observers.add(observer)
 
     def close(self) -> None:
-        """Sign out everything that this board signed in, and stop following; at most some seconds."""
+        """Sign out everything that this board signed in, and stop following; at most some seconds. Handles go on with what was known."""
         self._engine.close()

@@ -96,14 +96,15 @@ class BoardSettings(Struct, frozen=True, kw_only=True):
 
 
 def board_settings(
-    environment: Mapping[str, str], url: str = "", token: str = "", *, settings: BoardSettings | None = None, **said: str
+    environment: Mapping[str, str], url: object = "", token: object = "", *, settings: object = None, **others: object
 ) -> BoardSettings:
     """What is said here first, then `settings`, then the environment. `url` is a comma list. Raises `InvalidError`.
 
     A Consul server is also sent what CONSUL_HTTP_TOKEN says, when CALLBOARD_TOKEN says nothing; and Consul's variables for TLS hold.
     """
-    base = settings if settings is not None else BoardSettings()
-    named = split_urls(url)
+    said = {name: _text(name, value) for name, value in {"url": url, "token": token, **others}.items()}
+    base = _settings(settings)
+    named = split_urls(said["url"])
     inherits = False
     if not named and base.client.urls == ClientSettings().urls:
         named = servers_of(environment)
@@ -123,10 +124,23 @@ def board_settings(
     consul = inherits or protocol == "consul"
     files = {name: getattr(base.client, name) or file for name, file in tls_of(environment, consul=consul).items()}
     client = replace(
-        base.client, urls=asked.urls, token=token or base.client.token or asked.token or inherited,
+        base.client, urls=asked.urls, token=said["token"] or base.client.token or asked.token or inherited,
         verify=base.client.verify and verify_of(environment, consul=consul), **files,
     )  # fmt: skip
     return replace(base, client=client, protocol=protocol, **own)
+
+
+def _text(name: str, value: object) -> str:
+    if not isinstance(value, str):
+        hint = "write a comma list" if isinstance(value, list | tuple) else "leave it out for what the environment says"
+        raise InvalidError(name, f"must be a text, is {type(value).__name__}; {hint}")
+    return value
+
+
+def _settings(said: object) -> BoardSettings:
+    if said is not None and not isinstance(said, BoardSettings):
+        raise InvalidError("settings", f"must be BoardSettings, is {type(said).__name__}; write callboard.BoardSettings(...)")
+    return said if said is not None else BoardSettings()
 
 
 def _consul(url: str, *, secure: bool) -> str:

@@ -76,6 +76,11 @@ class Engine:
             atexit.unregister(self._at_exit)
             atexit.register(self._at_exit)
 
+    def ask(self) -> Backend:
+        """The registry, for a question now. Raises `ClosedError`."""
+        self._open()
+        return self.backend
+
     def close(self, keepers_max_s: float = CLOSE_MAX_S) -> None:
         """Sign out what is still signed in, and stop following. At most some seconds; a second call does nothing."""
         with self._lock:

@@ -1,19 +1,25 @@
 """One connection to one server. It lives from `connect` until either side closes it."""
 
 import contextlib
+import io
 import socket
 import ssl
 import time
-from http.client import HTTPConnection, HTTPException, HTTPResponse
-from typing import Final
+from http.client import BadStatusLine, HTTPConnection, HTTPException, HTTPResponse, IncompleteRead, RemoteDisconnected
+from typing import TYPE_CHECKING, Final
 
 from callboard.client.settings import Base
 from callboard.client.trust import is_refusal, tls_reason
 from callboard.model.errors import InvalidError
 from callboard.net.tls import ClientTrust
 
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
 _PIECE_BYTES: Final = 1 << 16
 _TIMEOUT_MIN_S: Final = 0.001
+_SAID_MAX_CHARS: Final = 60
+"""Of what is no HTTP, so much is shown."""
 
 
 class BrokenError(Exception):
@@ -30,6 +36,9 @@ class Link(HTTPConnection):
         """`trust` is for a base whose URL says https."""
         super().__init__(base.host, base.port, timeout=_left(deadline))
         self.base = base
+        self.response_class = self._response  # type: ignore[assignment]  # what makes one
+        self._until: float | None = None
+        """When the exchange under way must be over; None: each read has a limit of its own."""
         self._trust = trust if base.secure else None
         self._line: socket.socket | None = None
 
@@ -57,8 +66,20 @@ class Link(HTTPConnection):
 
     def limit(self, seconds: float) -> None:
         """No single read or write may take longer from now on."""
+        self._until = None
         if self._line is not None:
             self._line.settimeout(seconds)
+
+    def pace(self) -> None:
+        """Before each read of an answer: a server that sends it byte by byte gets no more time than one that is silent."""
+        if self._until is not None and self._line is not None:
+            left = self._until - time.monotonic()
+            if left <= 0:
+                raise TimeoutError
+            self._line.settimeout(left)
+
+    def _response(self, line: socket.socket, debuglevel: int = 0, method: str | None = None) -> HTTPResponse:
+        return HTTPResponse(_Paced(line, self), debuglevel, method)  # type: ignore[arg-type]  # it asks for a file, and for nothing else
 
     def alive(self) -> bool:
         """Whether it is open, idle, and the server has not closed it meanwhile."""
@@ -82,6 +103,7 @@ class Link(HTTPConnection):
         if self.sock is None:
             self.connect()
         self.limit(_left(deadline))
+        self._until = deadline
         try:
             self.request(method, self.base.path + target, body or None, headers)
             return self.getresponse()
@@ -94,13 +116,13 @@ class Link(HTTPConnection):
         """The rest of the answer; None when it is larger than `limit_bytes`. Raises `BrokenError`."""
         pieces: list[bytes] = []
         size = 0
+        self._until = deadline
         try:
             while piece := response.read1(_PIECE_BYTES):
                 pieces.append(piece)
                 size += len(piece)
                 if size > limit_bytes:
                     return None
-                self.limit(_left(deadline))
         except (OSError, HTTPException) as error:
             raise BrokenError(reason(error)) from None
         if response.length:
@@ -118,6 +140,29 @@ class Link(HTTPConnection):
         if self._line is not None:
             with contextlib.suppress(OSError):
                 socket.socket.shutdown(self._line, socket.SHUT_RDWR)  # TLS has a state of its own, in the hands of who reads
+
+
+class _Paced(io.RawIOBase):
+    """The file that an answer is read from, whose every read is paced. It lives as long as the answer."""
+
+    def __init__(self, line: socket.socket, link: Link) -> None:
+        self._file = line.makefile("rb", buffering=0)
+        self._link = link
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        """As a socket's."""
+        return io.BufferedReader(self)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "WriteableBuffer") -> int | None:
+        self._link.pace()
+        return self._file.readinto(buffer)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
 
 
 class Stream:
@@ -148,9 +193,16 @@ def reason(error: BaseException) -> str:
         return "no answer in time"
     if isinstance(error, ssl.SSLError):
         return tls_reason(error)
+    if isinstance(error, RemoteDisconnected):
+        return "it closed the connection without an answer"
+    if isinstance(error, BadStatusLine):
+        return f"what answers does not speak HTTP: {str(error).strip()[:_SAID_MAX_CHARS]!r}"
+    if isinstance(error, IncompleteRead):
+        return "the answer broke off"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()
-    return str(error) or type(error).__name__
+    text = str(error) or type(error).__name__
+    return text if text.isprintable() else repr(text)
 
 
 def _left(deadline: float) -> float:

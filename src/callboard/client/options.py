@@ -83,8 +83,10 @@ def check_known(function: str, options: Mapping[str, object], kind: type) -> Non
             raise InvalidError(name, f"must be a text, is {value!r}")
 
 
-def texts(field: str, values: Iterable[object]) -> tuple[str, ...]:
+def texts(field: str, values: object) -> tuple[str, ...]:
     """What was meant as several texts; a single one would be taken for its letters. Raises `InvalidError`."""
+    if not isinstance(values, Iterable):
+        raise InvalidError(field, f"must be a list of texts, is {values!r}")
     there = [values] if isinstance(values, str) else list(values)
     found = tuple(value for value in there if isinstance(value, str))
     if isinstance(values, str) or len(found) < len(there):
@@ -92,8 +94,21 @@ def texts(field: str, values: Iterable[object]) -> tuple[str, ...]:
     return found
 
 
-def text_map(field: str, values: Mapping[str, object]) -> dict[str, str]:
+def checks(values: object) -> tuple[CheckRequest, ...]:
+    """Checks beside the lease. Raises `InvalidError`."""
+    there = list(values) if isinstance(values, Iterable) else []
+    found = tuple(value for value in there if isinstance(value, CheckRequest))
+    if not isinstance(values, Iterable) or len(found) < len(there):
+        wrong = next((value for value in there if not isinstance(value, CheckRequest)), values)
+        hint = "write [callboard.client.CheckRequest(http='http://...', interval_ms=10_000)]"
+        raise InvalidError("checks", f"must be a list of CheckRequest, has {str(wrong)[:80]!r}; {hint}")
+    return found
+
+
+def text_map(field: str, values: object) -> dict[str, str]:
     """Values that are all text. Raises `InvalidError`."""
+    if not isinstance(values, Mapping):
+        raise InvalidError(field, f"must be a mapping of texts, is {values!r}; write {{'key': 'value'}}")
     found = {key: value for key, value in values.items() if isinstance(value, str)}
     for key in values.keys() - found.keys():
         raise InvalidError(field, f"{values[key]!r} of {key!r} must be a text; write {str(values[key])!r}")

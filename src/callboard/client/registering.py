@@ -14,7 +14,7 @@ from callboard.client.advertise import advertised, check_address
 from callboard.client.backend import Backend
 from callboard.client.board_settings import BoardSettings
 from callboard.client.looking import Gate, check_ready
-from callboard.client.options import RegisterOptions, check_known, text_map, texts
+from callboard.client.options import RegisterOptions, check_known, checks, text_map, texts
 from callboard.client.seat import Seat
 from callboard.model import names
 from callboard.model.errors import InvalidError
@@ -98,7 +98,7 @@ class ServicePlan:
             meta=_meta(options, self._settings.zone),
             weights=Weights(options.get("weight", 1), options.get("weight", 1)),
             phase=Phase.SERVING,
-            checks=(*options.get("checks", ()), _lease_check(instance, self.lease_ms)),
+            checks=(*checks(options.get("checks", ())), _lease_check(instance, self.lease_ms)),
             replace_checks=True,
         )
 
@@ -115,8 +115,8 @@ def _is_version(text: str) -> bool:
 
 def told(registration: Registration, beat: Beat, phase: Phase | None) -> Registration:
     """The same as it is now: its TTL checks begin with what `beat` says."""
-    checks = tuple(replace(one, status=beat.status, output=beat.output or "") if one.ttl_ms else one for one in registration.checks)
-    return replace(registration, checks=checks, phase=phase)
+    now = tuple(replace(one, status=beat.status, output=beat.output or "") if one.ttl_ms else one for one in registration.checks)
+    return replace(registration, checks=now, phase=phase)
 
 
 def _lease_check(instance: str, lease_ms: int) -> CheckRequest:

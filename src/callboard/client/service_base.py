@@ -38,9 +38,10 @@ class ServiceBase:
 
     @property
     def stale(self) -> bool:
-        """What is known is from the disk, or the registry was not heard for long. True while nothing is known."""
-        snapshot = self._finder.followed.snapshot
-        return snapshot is None or snapshot.stale
+        """What is known is from the disk, or the registry was not heard for long, or the board was closed. True while nothing is known."""
+        followed = self._finder.followed
+        snapshot = followed.snapshot
+        return snapshot is None or snapshot.stale or followed.closed
 
     @property
     def age_s(self) -> float:

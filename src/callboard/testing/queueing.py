@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Final, NamedTuple
 
+from msgspec.structs import replace
+
 from callboard.balance.endpoint import Endpoint
 from callboard.balance.picker import Picked, Picker
 from callboard.model.time import MILLISECOND
@@ -101,6 +103,29 @@ def simulate(servers: Fleet, clients: Sequence[Picker], run: Run, chance: Random
 def clients_of(make: Make, servers: Fleet, count: int) -> list[Picker]:
     """So many clients that know nothing of each other."""
     return [make(servers.endpoints) for _ in range(count)]
+
+
+def shares(make: Make, weights: Sequence[int], at_once: float, calls: int, chance: Random) -> list[float]:
+    """The part of its weight's share that each server gets, servers being alike in all but weight: 1.0 is what the weight says.
+
+    They serve any number of calls side by side, in exponential times of 10 ms on average; `at_once` calls are under way on average.
+    """
+    given = [replace(endpoint, weight=weight) for endpoint, weight in zip(fleet((len(weights), 10.0)).endpoints, weights, strict=True)]
+    picker = make(given)
+    mean_ns, now = 10.0 * MILLISECOND, 0.0
+    ends: list[tuple[float, int, Picked]] = []
+    served: Counter[str] = Counter()
+    for number in range(calls):
+        now += chance.expovariate(at_once / mean_ns)
+        while ends and ends[0][0] <= now:
+            end, _, picked = heapq.heappop(ends)
+            picked.done(int(end))
+        taken = picker.pick(int(now), chance.random())
+        if taken is None:
+            raise LookupError("there are no servers")
+        served[taken.endpoint.key] += 1
+        heapq.heappush(ends, (now + chance.expovariate(1 / mean_ns), number, taken))
+    return [served[endpoint.key] / calls * sum(weights) / endpoint.weight for endpoint in given]
 
 
 def fullest_bin(make: Make, bins: int, chance: Random) -> int:

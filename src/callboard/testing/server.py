@@ -7,9 +7,11 @@ rows are in a SQLite file of a folder that the test throws away: so a restart fi
 import contextlib
 import importlib.util
 import os
+import random
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -28,7 +30,9 @@ if TYPE_CHECKING:
 
 _READY_MAX_S: Final = 30.0
 _LEAVE_MAX_S: Final = 10.0
-_ANY_PORT: Final = "127.0.0.1:0"
+_HOST: Final = "127.0.0.1"
+_PORTS: Final = range(15_000, 31_000)
+"""Below those that systems give to whoever asks for any: nobody else has it when the server is started again."""
 _LOG_SHOWN_MAX_CHARS: Final = 2_000
 _SERVER_PACKAGES: Final = ("httptools", "starlette", "uvicorn")
 
@@ -210,7 +214,8 @@ class Server:
 
     def _launch(self) -> subprocess.Popen[bytes]:
         """The program of this very installation, without what the environment says to other servers, and at the ports it had before."""
-        http, dns = (self._ready.http[0].removeprefix("http://"), self._ready.dns) if self._ready is not None else (_ANY_PORT, _ANY_PORT)
+        before = self._ready
+        http, dns = (_own_address(), _own_address()) if before is None else (before.http[0].removeprefix("http://"), before.dns)
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("CALLBOARD_", "CONSUL_"))}
         home = str(Path(callboard.__file__).parents[1])
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, (home, environment.get("PYTHONPATH"))))
@@ -263,6 +268,17 @@ class Server:
         finally:
             self._reap()
             self._proxy.close()
+
+
+def _own_address() -> str:
+    """With a port that nobody listens on now."""
+    chance = random.SystemRandom()  # two processes of one test run must not choose alike
+    while True:
+        port = chance.choice(_PORTS)
+        with socket.socket() as stream, socket.socket(type=socket.SOCK_DGRAM) as datagrams, contextlib.suppress(OSError):
+            stream.bind((_HOST, port))
+            datagrams.bind((_HOST, port))
+            return f"{_HOST}:{port}"
 
 
 def _need_the_extra() -> None:

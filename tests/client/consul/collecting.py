@@ -34,7 +34,7 @@ class Collected:
     def __exit__(self, *_: object) -> None:
         assert self.feed is not None
         self.feed.close()
-        self.thread.join(10)
+        self.thread.join(60)
         assert not self.thread.is_alive()
 
     def told(self, start: int = 0) -> list[str]:

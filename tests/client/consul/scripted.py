@@ -122,5 +122,5 @@ def scripted(*steps: Step) -> Iterator[Scripted]:
     finally:
         script.released.set()
         server.shutdown()
-        thread.join(5)
+        thread.join(60)
         server.server_close()

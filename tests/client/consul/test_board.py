@@ -24,7 +24,7 @@ from callboard.model.instance import Phase
 from tests.servers import ServerProcess, free_port, running_server, start_server
 from tests.support import poll_until
 
-QUICK: Final = BoardSettings(lease_ms=1_500, takeover_ms=50, drain_notice_ms=200, drain_finish_ms=2_000, first_wait_ms=10_000)
+QUICK: Final = BoardSettings(lease_ms=1_500, takeover_ms=50, drain_notice_ms=200, drain_finish_ms=60_000, first_wait_ms=60_000)
 
 
 @pytest.fixture(autouse=True)
@@ -50,12 +50,12 @@ def accepting() -> Iterator[int]:
         thread.start()
         yield port
         listener.shutdown(socket.SHUT_RDWR)
-        thread.join(5)
+        thread.join(60)
 
 
 def call(board: callboard.Board, service: str) -> int:
     """One call to whoever is picked: the port that answered."""
-    with board.service(service).pick() as endpoint, socket.create_connection((endpoint.address, endpoint.port), timeout=2) as sock:
+    with board.service(service).pick() as endpoint, socket.create_connection((endpoint.address, endpoint.port), timeout=60) as sock:
         return int(sock.recv(16))
 
 
@@ -65,14 +65,14 @@ def connect(server: ServerProcess) -> callboard.Board:
 
 def found_by_dns(server: ServerProcess, service: str) -> set[int]:
     host, port = server.dns
-    answer = dns.query.udp(dns.message.make_query(f"{service}.service.consul", "SRV"), host, port=port, timeout=5)
+    answer = dns.query.udp(dns.message.make_query(f"{service}.service.consul", "SRV"), host, port=port, timeout=60)
     return {record.port for rrset in answer.answer if rrset.rdtype == dns.rdatatype.SRV for record in rrset}
 
 
 def test_who_signs_in_is_found_through_every_door(server: ServerProcess) -> None:
     with accepting() as port, connect(server) as board, Client(ClientSettings(urls=(server.url,))) as native:
         with board.register("everywhere", port=port, version="2.1.0", tags=("blue",)) as me:
-            me.wait(10)
+            me.wait(60)
             assert (me.state, me.node) == ("registered", native.status().node)
             (seen,) = native.instances("everywhere").instances
             assert (seen.id, seen.port, seen.status, seen.meta["version"], seen.tags) == (me.id, port, Status.PASSING, "2.1.0", ("blue",))
@@ -95,7 +95,7 @@ def test_calls_go_on_while_the_registry_dies_and_comes_back_with_nothing() -> No
         board = stack.enter_context(connect(server))
         registered = [stack.enter_context(board.register("steady", port=port)) for port in ports]
         for one in registered:
-            one.wait(10)
+            one.wait(60)
         poll_until(lambda: len(board.service("steady").endpoints) == 2)
         assert {call(board, "steady") for _ in range(50)} == ports
         server.kill()
@@ -112,8 +112,8 @@ def test_who_drains_is_not_called_any_more_and_leaves_when_his_work_has_ended(se
         port, other = stack.enter_context(accepting()), stack.enter_context(accepting())
         board, callers = stack.enter_context(connect(server)), stack.enter_context(connect(server))
         me, stays = (stack.enter_context(board.register("leaving", port=each)) for each in (port, other))
-        me.wait(10)
-        stays.wait(10)
+        me.wait(60)
+        stays.wait(60)
         poll_until(lambda: len(callers.service("leaving").endpoints) == 2)
         with me.working():
             assert me.drain(wait=False) is False
@@ -137,7 +137,7 @@ def test_an_asyncio_program_does_the_same(server: ServerProcess) -> None:
     async def program(port: int) -> int:
         url = server.url.replace("http://", "consul://")
         async with callboard.aio.connect(url, settings=QUICK) as board, board.register("awaited", port=port) as me:
-            await me.wait(10)
+            await me.wait(60)
             users = board.service("awaited")
             async for snapshot in users.watch():
                 if snapshot.instances:

@@ -15,7 +15,7 @@ from callboard.model.errors import InvalidError
 from tests.client.consul.collecting import Collected
 from tests.client.consul.scripted import Scripted, Step, scripted
 from tests.servers import free_port
-from tests.support import poll_until
+from tests.support import Stopwatch, poll_until
 
 HANG = Step(hang=True)
 
@@ -36,7 +36,7 @@ def test_it_asks_without_an_index_first_and_then_with_the_last_one() -> None:
         seen.read(feed_of(script, seen, token="secret"))
         poll_until(lambda: len(script.asked) == 3)
         assert script.indexes() == ["", "5", "7"]
-        assert seen.told() == ["added a", "ready", "added b"]
+        poll_until(lambda: seen.told() == ["added a", "ready", "added b"])
         assert {asked.token for asked in script.asked} == {"secret"}
         assert {asked.connection for asked in script.asked} == {script.asked[0].connection}
         assert all(asked.path == "/v1/health/service/web" and "stale" in asked.query for asked in script.asked)
@@ -49,7 +49,7 @@ def test_an_index_that_goes_back_is_forgotten_and_what_is_missing_then_is_doubte
         seen.read(feed_of(script, seen))
         poll_until(lambda: len(script.asked) == 4)
         assert script.indexes() == ["", "50", "", "3"]
-        assert seen.told() == ["added a", "added b", "ready", "removed b", "ready", "ready"]
+        poll_until(lambda: seen.told() == ["added a", "added b", "ready", "removed b", "ready", "ready"])
         assert [change.inferred for change in seen.changes if change.kind == "removed"] == [True]
         assert seen.lost == []
 
@@ -74,7 +74,7 @@ def test_an_answer_with_the_same_index_tells_nothing() -> None:
         seen.read(feed_of(script, seen))
         poll_until(lambda: len(script.asked) == 4)
         assert script.indexes() == ["", "5", "5", "5"]
-        assert seen.told() == ["added a", "ready"]
+        poll_until(lambda: seen.told() == ["added a", "ready"])
 
 
 def test_an_index_that_runs_is_not_run_after() -> None:
@@ -105,8 +105,8 @@ def test_a_failure_is_told_and_the_picture_asked_for_anew(step: Step, kind: type
         seen.read(feed_of(script, seen))
         poll_until(lambda: len(script.asked) == 4)
         assert script.indexes() == ["", "5", "", "6"]
-        assert seen.told() == ["added a", "ready", "ready"]
-        assert [type(error) for error in seen.lost] == [kind]
+        poll_until(lambda: seen.told() == ["added a", "ready", "ready"])
+        poll_until(lambda: [type(error) for error in seen.lost] == [kind])
         assert said in str(seen.lost[0])
 
 
@@ -124,9 +124,9 @@ def test_silence_is_taken_for_death() -> None:
         seen.read(feed_of(script, seen, silence_max_ms=400))
         poll_until(lambda: len(script.asked) >= 4)
         assert script.indexes()[:4] == ["", "5", "", "6"]
-        lost = seen.lost[0]
+        lost = poll_until(lambda: list(seen.lost))[0]
         assert isinstance(lost, WatchLostError)
-        assert 0.3 <= lost.silent_s < 5
+        assert 0.3 <= lost.silent_s < 30
         assert int(script.asked[1].query["wait"][0].removesuffix("ms")) < 400
 
 
@@ -155,8 +155,8 @@ def test_that_nobody_is_left_is_asked_twice_for_a_wait_does_not_say_what_is_hidd
         seen.until("removed a", "removed b")
         poll_until(lambda: len(script.asked) == 4)
         assert script.indexes() == ["", "5", "", "6"]
+        poll_until(lambda: seen.told()[3:] == ["removed a", "removed b"] + ["ready"] * hidden)
         assert [change.inferred for change in seen.changes if change.kind == "removed"] == [hidden, hidden]
-        assert seen.told()[3:] == ["removed a", "removed b"] + ["ready"] * hidden
 
 
 def test_another_server_takes_over() -> None:
@@ -216,7 +216,7 @@ def test_a_restart_in_the_middle_of_a_wait_asks_at_once_and_tells_no_failure() -
         feed.restart()
         poll_until(lambda: len(script.asked) == 4)
         assert script.indexes() == ["", "5", "", "5"]
-        assert seen.told() == ["added a", "ready", "removed a", "added b", "ready"]
+        poll_until(lambda: seen.told() == ["added a", "ready", "removed a", "added b", "ready"])
         assert [change.inferred for change in seen.changes if change.kind == "removed"] == [True]
         assert [change.more for change in seen.changes] == [True, False, True, True, False]
         assert seen.lost == []
@@ -227,10 +227,10 @@ def test_a_close_ends_a_wait_for_the_next_try_at_once() -> None:
         feed = feed_of(script, seen)
         seen.read(feed)
         poll_until(lambda: seen.lost)
-        started = time.monotonic()
-        feed.close()
-        seen.thread.join(5)
-        assert time.monotonic() - started < 2
+        with Stopwatch() as watch:
+            feed.close()
+            seen.thread.join(60)
+        assert watch.seconds < 2
 
 
 def test_what_was_not_told_when_the_reader_stopped_is_told_when_it_goes_on() -> None:
@@ -292,5 +292,5 @@ def test_a_forked_child_leaves_the_parents_connections_alone() -> None:
             assert program.stdout is not None
             assert program.stdout.readline() == "the child has closed it\n"
             script.released.set()
-            assert program.wait(timeout=20) == 0
+            assert program.wait(timeout=90) == 0
         assert len({asked.connection for asked in script.asked[:2]}) == 1, "the answer came over the connection that the child had closed"

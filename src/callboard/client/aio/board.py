@@ -5,13 +5,14 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self, Unpack
 
-from callboard.client.aio.offload import in_thread
+from callboard.client.aio.offload import in_thread, running_loop
 from callboard.client.aio.registered import Registered
 from callboard.client.aio.service import Service
 from callboard.client.board_settings import BoardSettings, board_settings
 from callboard.client.engine import Engine
 from callboard.client.events import Observer
 from callboard.client.options import RegisterOptions, ServiceOptions
+from callboard.model import names
 from callboard.wire.native import ServiceInstances, ServiceList
 
 __all__ = ["Board", "connect"]
@@ -41,6 +42,7 @@ class Board:
         self._engine = Engine(settings)
 
     async def __aenter__(self) -> Self:
+        running_loop()
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -50,25 +52,33 @@ class Board:
         return f"<{type(self).__name__} {self._engine}>"
 
     def register(self, service: str, **options: Unpack[RegisterOptions]) -> Registered:
-        """As `callboard.client.board.Board.register`, and the running loop is watched: while it stands still, the instance is `warning`."""
+        """As `callboard.client.board.Board.register`, and the running loop is watched: while it stands still, the instance is `warning`.
+
+        Options: port, address, id, node, namespace, version, zone, tags, meta, weight, ready, checks, lease_ms, shared, wait_for_port;
+        `callboard.client.RegisterOptions` says what they mean.
+        """
         return Registered(self._engine, service, options)
 
     def service(self, name: str, **options: Unpack[ServiceOptions]) -> Service:
-        """A handle on a service for those who call it. It is followed from now on. Raises `InvalidError`, and `ClosedError`."""
+        """A handle on a service for those who call it. It is followed from now on. Raises `InvalidError`, and `ClosedError`.
+
+        Options: version, prefer, fallback, tags, labels, zone, passing_only, policy, namespace; `callboard.client.ServiceOptions` says what
+        they mean.
+        """
         return Service(self._engine, name, options)
 
     async def services(self, *, namespace: str = "") -> ServiceList:
-        """Every service of a name space, asked now. Raises `ClientError`."""
-        return await in_thread(lambda: self._engine.backend.services(namespace or self.settings.namespace))
+        """Every service of a name space, asked now. Raises `ClientError`, and `ClosedError`."""
+        return await in_thread(lambda: self._engine.ask().services(namespace or self.settings.namespace))
 
     async def instances(self, service: str, *, namespace: str = "") -> ServiceInstances:
-        """Every instance of a service with its health, asked now. Raises `ClientError`."""
-        return await in_thread(lambda: self._engine.backend.instances(service, namespace or self.settings.namespace))
+        """Every instance of a service with its health, asked now. Raises `ClientError`, and `ClosedError`."""
+        return await in_thread(lambda: self._engine.ask().instances(names.name("service", service), namespace or self.settings.namespace))
 
     def observe(self, observer: Observer) -> Callable[[], None]:
         """Tell `observer` every event (`callboard.client.events`), in whatever thread; call the answer to stop."""
         return self._engine.observers.add(observer)
 
     async def close(self) -> None:
-        """Sign out everything that this board signed in, and stop following; at most some seconds."""
+        """Sign out everything that this board signed in, and stop following; at most some seconds. Handles go on with what was known."""
         await in_thread(self._engine.close)

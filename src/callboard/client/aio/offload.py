@@ -11,8 +11,19 @@ from callboard.net import threads
 T = TypeVar("T")
 
 
+def running_loop() -> asyncio.AbstractEventLoop:
+    """The one that waits. Raises `RuntimeError` where none of asyncio runs: under trio, say."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        raise RuntimeError(
+            "callboard.aio needs a running event loop of asyncio; under trio, use callboard.connect() in trio.to_thread.run_sync()"
+        ) from None
+
+
 async def in_thread(work: Callable[[], T]) -> T:
     """What `work` answers or raises. A caller that is cancelled leaves; the work goes on to its end."""
+    running_loop()  # before anything begins
     done: Future[T] = Future()
 
     def run() -> None:

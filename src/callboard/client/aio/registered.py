@@ -9,6 +9,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
+from callboard.client.aio.offload import running_loop
 from callboard.client.engine import Engine
 from callboard.client.options import RegisterOptions
 from callboard.client.registered_base import RegisteredBase
@@ -26,6 +27,7 @@ class Registered(RegisteredBase):
         self._watch_loop()
 
     async def __aenter__(self) -> Self:
+        running_loop()
         self._watch_loop()
         return self
 
@@ -61,7 +63,7 @@ class Registered(RegisteredBase):
 
     async def _until(self, condition: Callable[[], bool], timeout_s: float | None) -> bool:
         """Wait for a turn that makes `condition` true, without a thread; whether it came."""
-        loop, turned = asyncio.get_running_loop(), asyncio.Event()
+        loop, turned = running_loop(), asyncio.Event()
         stop = self.keeper.shown.follow(lambda: _later(loop, turned.set))
         try:
             async with asyncio.timeout(timeout_s):

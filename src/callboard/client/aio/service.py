@@ -14,6 +14,7 @@ from typing import Self
 from callboard.balance.endpoint import Endpoint
 from callboard.balance.picked import Picked
 from callboard.balance.selector import Judged
+from callboard.client.aio.offload import running_loop
 from callboard.client.attempts import Attempt, Call
 from callboard.client.deadline import bounded
 from callboard.client.followed import Followed
@@ -158,7 +159,7 @@ async def _set_within(news: asyncio.Event, timeout_s: float) -> bool:
 @contextmanager
 def _news(followed: Followed) -> Iterator[asyncio.Event]:
     """An event of the running loop that the follower's threads set. A loop that was closed meanwhile is left alone."""
-    loop, news = asyncio.get_running_loop(), asyncio.Event()
+    loop, news = running_loop(), asyncio.Event()
 
     def told() -> None:
         with suppress(RuntimeError):  # the loop was closed: nobody waits any more
