@@ -10,12 +10,15 @@ import random
 import threading
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tests.servers import ServerProcess, free_port, start_server
+from tests.support import PATIENCE_S, poll_until
 
 CLIENTS = 8
+REMOVED_MIN_COUNT = 3
 SERVICES = 5
 
 
@@ -34,7 +37,7 @@ class Ledger:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
-def call(port: int, method: str, path: str, body: object = None, timeout: float = 5.0) -> tuple[int, dict[str, str], bytes]:
+def call(port: int, method: str, path: str, body: object = None, timeout: float = PATIENCE_S) -> tuple[int, dict[str, str], bytes]:
     """One request on its own connection."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
     try:
@@ -151,6 +154,8 @@ def crash_rounds(data: Path, rounds: int, seed: int) -> Ledger:
             ]
             for thread in clients:
                 thread.start()
+            if number % 2 == 0:  # in the other rounds it may be killed before it has acknowledged anything
+                poll_until(partial(_has_removed, ledger, len(ledger.removed) + REMOVED_MIN_COUNT))
             time.sleep(chance.uniform(0.01, 0.4))
             before = revision_of(port)
             server.kill()
@@ -169,8 +174,13 @@ def crash_rounds(data: Path, rounds: int, seed: int) -> Ledger:
     return ledger
 
 
+def _has_removed(ledger: Ledger, count: int) -> bool:
+    """Whether so many removals were acknowledged, or something went wrong."""
+    return len(ledger.removed) >= count or bool(ledger.faults)
+
+
 def _watcher_has_caught_up(port: int, ledger: Ledger) -> None:
-    until = time.monotonic() + 10
+    until = time.monotonic() + PATIENCE_S
     while True:
         expected = {entry["Service"]["ID"] for entry in json.loads(call(port, "GET", "/v1/health/service/svc0")[2])}
         with ledger.lock:

@@ -16,7 +16,7 @@ import httptools
 from callboard.net import threads
 
 CHUNK_BYTES = 65_536
-STARTING_TIMEOUT_S = 20
+STARTING_TIMEOUT_S = 60
 Parser: TypeAlias = "httptools.HttpRequestParser | httptools.HttpResponseParser"
 
 

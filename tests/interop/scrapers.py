@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from tests.interop.environments import need
 from tests.servers import free_port
 
-STOPPING_TIMEOUT_S = 30
+STOPPING_TIMEOUT_S = 60
 
 
 class Scraper(NamedTuple):
@@ -48,7 +48,7 @@ class Running(NamedTuple):
     def targets(self) -> list[dict[str, Any]]:
         """Its active targets; none while it starts."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/api/v1/targets", timeout=10) as response:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/api/v1/targets", timeout=60) as response:
                 found = json.load(response)["data"]["activeTargets"]
         except OSError:
             return []

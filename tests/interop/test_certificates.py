@@ -43,7 +43,7 @@ class Load:
     def end(self) -> None:
         self._ended.set()
         for thread in self._threads:
-            thread.join(30)
+            thread.join(90)
             assert not thread.is_alive()
 
     def has_seen(self, count: int) -> bool:
@@ -51,7 +51,7 @@ class Load:
         return len(self.serials) >= count
 
     def _connection(self) -> http.client.HTTPSConnection:
-        return http.client.HTTPSConnection(*self._place, timeout=20, context=self._context)
+        return http.client.HTTPSConnection(*self._place, timeout=60, context=self._context)
 
     def _ask(self, connection: http.client.HTTPSConnection, target: str = "/v1/health/service/web") -> None:
         try:

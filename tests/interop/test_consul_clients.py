@@ -12,6 +12,7 @@ import pytest
 
 from tests.interop.environments import CLIENTS, need, python_of
 from tests.servers import ServerProcess, durable_server, free_port
+from tests.support import PATIENCE_S
 
 pytestmark = pytest.mark.interop
 
@@ -23,13 +24,13 @@ SCRIPT = Path(__file__).parent / "clients" / "instance.py"
 
 
 def fetch(server: ServerProcess, path: str) -> object:
-    with urllib.request.urlopen(server.url + path, timeout=5) as response:
+    with urllib.request.urlopen(server.url + path, timeout=60) as response:
         return json.load(response)
 
 
 def found_by_dig(server: ServerProcess) -> set[int]:
     host, port = server.dns
-    words = [need("dig"), f"@{host}", "-p", str(port), "+short", "+tries=1", "web.service.consul", "SRV"]
+    words = [need("dig"), f"@{host}", "-p", str(port), "+short", "web.service.consul", "SRV"]
     lines = subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()
     return {int(line.split()[2]) for line in lines if line}
 
@@ -60,14 +61,17 @@ DOORS: dict[str, Callable[[ServerProcess], set[int]]] = {
 }
 
 
-def until_all_say(server: ServerProcess, expected: set[int], within_s: float) -> float:
-    """Seconds until all four doors answer `expected`."""
+def until_all_say(server: ServerProcess, expected: set[int]) -> float:
+    """Seconds until all four doors answer `expected`. The limit is written down beside them: in virtual time it is held to the millisecond,
+    here others use the machine.
+    """
     begin = time.monotonic()
     while True:
         answers = {door: ask(server) for door, ask in DOORS.items()}
+        seconds = time.monotonic() - begin
         if all(answer == expected for answer in answers.values()):
-            return time.monotonic() - begin
-        assert time.monotonic() - begin < within_s, f"after {within_s} s the doors say {answers}, not {expected}"
+            return seconds
+        assert seconds < PATIENCE_S, f"after {seconds:.1f} s the doors say {answers}, not {expected}"
         time.sleep(0.02)
 
 
@@ -87,17 +91,18 @@ def instance(client: str, kind: str, server: ServerProcess, port: int) -> Iterat
             process.stdout.close()
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("client", CLIENTS)
 def test_signed_in_checked_found_gone_and_back(client: str, tmp_path: Path, figures: dict[str, object]) -> None:
     with durable_server(tmp_path / "data") as server, ExitStack() as stack:
         ports = {kind: free_port() for kind in ("http", "tcp", "ttl")}
         processes = {kind: stack.enter_context(instance(client, kind, server, port)) for kind, port in ports.items()}
         everyone = set(ports.values())
-        until_all_say(server, everyone, INTERVAL_S + TIMEOUT_S + SLACK_S)
+        until_all_say(server, everyone)
         for kind, port in ports.items():
             limit = TTL_S + SLACK_S if kind == "ttl" else INTERVAL_S + TIMEOUT_S + SLACK_S
             processes[kind].kill()
-            gone = until_all_say(server, everyone - {port}, limit)
+            gone = until_all_say(server, everyone - {port})
             stack.enter_context(instance(client, kind, server, port))
-            back = until_all_say(server, everyone, limit)
+            back = until_all_say(server, everyone)
             figures[f"{client} {kind}"] = {"gone_s": round(gone, 2), "back_s": round(back, 2), "limit_s": limit}

@@ -20,7 +20,7 @@ REGISTRATIONS = 20
 def register(url: str, number: int) -> None:
     body = f'{{"Name":"web","ID":"traced-{number}"}}'.encode()
     request = urllib.request.Request(f"{url}/v1/agent/service/register", data=body, method="PUT")
-    with urllib.request.urlopen(request, timeout=5) as response:
+    with urllib.request.urlopen(request, timeout=60) as response:
         assert response.status == 200
 
 
@@ -35,7 +35,7 @@ def test_durable_a_sync_lies_between_each_commit_and_its_answer(tmp_path: Path) 
         for number in range(REGISTRATIONS):
             register(server.url, number)
         tracer.terminate()
-        tracer.wait(timeout=10)
+        tracer.wait(timeout=60)
         tracer.stderr.close()
     events = read_events(log.read_text(encoding="utf-8", errors="replace"))
     assert events.count("answer") == REGISTRATIONS

@@ -33,7 +33,7 @@ def server() -> Iterator[ServerProcess]:
 @pytest.fixture
 def description(server: ServerProcess, tmp_path: Path) -> Path:
     file = tmp_path / "openapi.json"
-    with urllib.request.urlopen(server.url + "/api/v1/openapi.json", timeout=30) as response:
+    with urllib.request.urlopen(server.url + "/api/v1/openapi.json", timeout=60) as response:
         file.write_bytes(response.read())
     return file
 
@@ -49,7 +49,7 @@ def schemathesis(server: ServerProcess, folder: Path, hooks: str, *arguments: st
 
 def failures(server: ServerProcess) -> int:
     """Handlers that raised something unexpected."""
-    with urllib.request.urlopen(server.url + "/metrics", timeout=30) as response:
+    with urllib.request.urlopen(server.url + "/metrics", timeout=60) as response:
         lines = response.read().decode().splitlines()
     return int(float(next(line for line in lines if line.startswith("callboard_http_failures")).split()[1]))
 

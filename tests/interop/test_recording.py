@@ -49,7 +49,7 @@ def address() -> Iterator[tuple[str, int]]:
 
 def test_what_passes_is_unchanged_and_counted(address: tuple[str, int]) -> None:
     with recorded(*address) as recorder:
-        connection = HTTPConnection("127.0.0.1", recorder.port, timeout=20)
+        connection = HTTPConnection("127.0.0.1", recorder.port, timeout=60)
         for method, path, status in (
             ("PUT", "/v1/a%20b?x=1", 200),
             ("GET", "/v1/chunks", 200),
@@ -71,7 +71,7 @@ def asked(connection: HTTPConnection, path: str) -> int:
 def test_a_server_that_is_gone_ends_the_connection(address: tuple[str, int]) -> None:
     host, _ = address
     with recorded(host, 1) as recorder:
-        connection = HTTPConnection("127.0.0.1", recorder.port, timeout=20)
+        connection = HTTPConnection("127.0.0.1", recorder.port, timeout=60)
         with pytest.raises(OSError, match=r"closed|reset|aborted"):
             asked(connection, "/")
         connection.close()

@@ -23,7 +23,7 @@ CALL = """
 import sys, urllib.request
 method, url, body = sys.argv[1:4]
 request = urllib.request.Request(url, data=body.encode() or None, method=method)
-print(urllib.request.urlopen(request, timeout=5).read().decode())
+print(urllib.request.urlopen(request, timeout=60).read().decode())
 """
 
 
@@ -56,7 +56,7 @@ def call_from(namespace: str, method: str, url: str, body: str = "") -> str:
 
 def addresses(url: str) -> dict[str, str]:
     """Node and effective address of each instance of web."""
-    with urllib.request.urlopen(f"{url}/v1/health/service/web", timeout=5) as response:
+    with urllib.request.urlopen(f"{url}/v1/health/service/web", timeout=60) as response:
         return {entry["Node"]["Node"]: entry["Service"]["Address"] or entry["Node"]["Address"] for entry in json.load(response)}
 
 

@@ -62,7 +62,7 @@ def play(story: str, folder: Path) -> dict[str, object]:
                     if "control" in told:
                         process.stdin.write(json.dumps(obey(server, str(told["control"]))) + "\n")
                         process.stdin.flush()
-                code = process.wait(30)
+                code = process.wait(60)
             finally:
                 process.kill()
         log.seek(0)

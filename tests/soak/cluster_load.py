@@ -15,10 +15,10 @@ from tests.soak.cluster_http import CallError, Choice, Http
 from tests.soak.cluster_owner import Owner, Shared
 from tests.soak.cluster_watchers import Blocked, Watcher, shown
 
-STALL_MIN_S = 0.5
+STALL_MIN_S = 0.1
 LOOK_EVERY_S = 0.05
 PROBE_WRITE_EVERY_S, PROBE_READ_EVERY_S, WATCH_EVERY_S = 0.1, 0.05, 0.5
-READ_MAX_S, LOOK_MAX_S = 0.5, 3.0
+READ_MAX_S, LOOK_MAX_S, FINAL_MAX_S = 0.5, 3.0, 30.0
 PROBE_SERVICE = "probe"
 
 
@@ -230,7 +230,7 @@ async def final_of(http: Http, port: int, name: str) -> Final:
     statuses: dict[str, str] = {}
 
     async def get(target: str) -> bytes:
-        return (await http.call(port, "GET", target, timeout_s=LOOK_MAX_S)).body
+        return (await http.call(port, "GET", target, timeout_s=FINAL_MAX_S)).body
 
     reading: Callable[[str], Awaitable[bytes]] = get
     for service in msgspec.json.decode(await reading("/api/v1/services"), type=ServiceList).services:

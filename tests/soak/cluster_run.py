@@ -20,8 +20,9 @@ from tests.soak.cluster_violation import Violation
 
 SETTINGS: Final = {"CALLBOARD_TUNE_NATIVE_ALIVE_MS": "2000", "CALLBOARD_TUNE_NATIVE_RETRY_MS": "200"}
 """Watchers are told often that their server is there, so that they notice soon when it is not."""
-RECOVERED_MAX_S: Final = 60.0
-AGREED_MAX_S: Final = 10.0
+RECOVERED_MAX_S: Final = 120.0
+AGREED_MAX_S: Final = 30.0
+ANSWER_MAX_S: Final = 30.0
 POLL_S: Final = 0.1
 DYING_COUNT: Final = 2
 """Instances that die with each fault."""
@@ -150,7 +151,7 @@ async def _told_by(load: Load, port: int) -> dict[str, str]:
 
 
 async def _get(load: Load, port: int, target: str) -> Answer:
-    answer = await load.shared.http.call(port, "GET", target, timeout_s=5.0)
+    answer = await load.shared.http.call(port, "GET", target, timeout_s=ANSWER_MAX_S)
     if answer.status != 200:
         raise CallError(f"{target} answered {answer.status}", sent=True)
     return answer

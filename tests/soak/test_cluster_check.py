@@ -9,7 +9,7 @@ import pytest
 
 from tests.soak.cluster_check import judge
 from tests.soak.cluster_check_lives import Limits
-from tests.soak.cluster_history import Event, FaultRow, Final, Happened, History, Life, Mark, Op, Quiet, Seen, State
+from tests.soak.cluster_history import Event, FaultRow, Final, Happened, History, Life, Mark, Op, Quiet, Seen, Stall, State
 
 A, B, C = "n/a", "n/b", "n/c"
 TTL_S = 15.0
@@ -264,10 +264,30 @@ def test_a_dead_instance_is_given_its_time_again_when_a_leader_dies_meanwhile_an
     history = good()
     history.lives[B] = history.lives[B]._replace(ended=-7.0, born=-9.0)
     history.faults = [FaultRow("leader killed", 0.0, 5.0, 6.0, "leader")]
+    history.writes = [number / 2 for number in range(13)]
     assert judge(history, Limits()).violations == ()
     history.lives[B] = history.lives[B]._replace(ended=-22.0)
     assert "DeadGoes" in judge(history, Limits()).counts
+    history.writes = [0.5, 5.0]
+    assert judge(history, Limits()).violations == (), "nobody led for so long"
     history.faults = [FaultRow("engine down", -10.0, 3.0, 6.0, "engine")]
+    assert judge(history, Limits()).violations == ()
+
+
+def test_while_the_load_itself_stood_still_nobody_is_held_to_its_signs_of_life() -> None:
+    history = good()
+    _expire_a_live_one(history)
+    history.stalls = [Stall(52.0, TTL_S / 3)]
+    assert judge(history, Limits()).violations == ()
+    history.stalls = [Stall(52.0, TTL_S / 4)]
+    assert "LiveStays" in judge(history, Limits()).counts
+    history = good()
+    _remove_a_live_one(history)
+    history.stalls = [Stall(52.0, TTL_S / 3)]
+    assert "LiveStays" in judge(history, Limits()).counts, "a stall removes nobody"
+    history = good()
+    _expire_late(history)
+    history.stalls = [Stall(-1.0, 6.0)]
     assert judge(history, Limits()).violations == ()
 
 

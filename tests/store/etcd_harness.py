@@ -10,6 +10,8 @@ from pathlib import Path
 
 import msgspec
 
+from callboard.model.errors import UnavailableError
+from callboard.model.rows import Position
 from callboard.model.time import Instant
 from callboard.store.contract import Store
 from callboard.store.etcd.settings import EtcdSettings
@@ -25,9 +27,15 @@ def now() -> Instant:
     return Instant(time.clock_gettime_ns(time.CLOCK_BOOTTIME))
 
 
+PATIENT = {"leader_ttl_s": 15, "member_ttl_s": 15, "commit_timeout_ms": 15_000, "read_timeout_ms": 15_000, "keepalive_timeout_ms": 10_000}
+"""A machine that stands still for seconds expires no lease and leaves no call without an answer: tests that want that say so."""
+PROMPT = {"commit_timeout_ms": 2_000, "read_timeout_ms": 2_000, "keepalive_timeout_ms": 2_000}
+"""As the program has it, for tests in which etcd or the way to it fails."""
+
+
 def settings_of(etcd: Etcd, prefix: str, **changes: object) -> EtcdSettings:
-    """Small and quick."""
-    settings = EtcdSettings(endpoints=etcd.endpoints, prefix=prefix, leader_ttl_s=2, member_ttl_s=2, check_interval_ms=500)
+    """Small, and patient."""
+    settings = EtcdSettings(endpoints=etcd.endpoints, prefix=prefix, check_interval_ms=500)
     if etcd.security is not None:
         safe = etcd.security
         paths = {
@@ -37,7 +45,7 @@ def settings_of(etcd: Etcd, prefix: str, **changes: object) -> EtcdSettings:
             "password_path": safe.password,
         }
         settings = msgspec.structs.replace(settings, user=safe.user, **{name: str(path) for name, path in paths.items()})
-    return msgspec.structs.replace(settings, **changes)
+    return msgspec.structs.replace(settings, **{**PATIENT, **changes})
 
 
 def fresh_prefix() -> str:
@@ -49,11 +57,18 @@ def make_store(settings: EtcdSettings) -> EtcdStore:
     return EtcdStore(settings, now, lambda: secrets.token_urlsafe(9))
 
 
+async def head_of(store: Store) -> Position:
+    """The head, as soon as somebody says it."""
+    while True:
+        with contextlib.suppress(UnavailableError):
+            return await store.head()
+
+
 class EtcdHarness:
     """Several members on one prefix of an etcd that other cases use too. Each member's way to every node can be cut."""
 
     deviations: Mapping[str, str] = {}
-    patience_s = 30.0
+    patience_s = 60.0
 
     def __init__(self, etcd: Etcd, **changes: object) -> None:
         self.etcd = etcd
@@ -85,11 +100,12 @@ class EtcdHarness:
         return self._opened[store]
 
     async def kill(self, store: Store) -> EtcdStore:
-        """Its links end first, so that nothing it does at its end reaches etcd."""
+        """Its links end first, so that nothing it does at its end reaches etcd; the time that its lead lasts there is not waited for."""
         assert isinstance(store, EtcdStore)
         for proxy in self._opened[store]:
             proxy.set_mode("refuse")
         await store.close()
+        await self.depose()
         return await self.open()
 
     async def backup(self) -> object:

@@ -21,11 +21,10 @@ from callboard.net.tasks import spawn
 from callboard.store.etcd.store import EtcdStore
 from callboard.testing.etcd import Etcd
 from callboard.testing.store_suite_kit import Scribe, fold, followed, loaded
-from tests.store.etcd_harness import EtcdHarness, link
-from tests.support import run
+from tests.store.etcd_harness import PROMPT, EtcdHarness, head_of, link
+from tests.support import PATIENCE_S, run
 
-pytestmark = pytest.mark.interop
-PATIENCE_S = 60.0
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(300)]
 _log = logging.getLogger(__name__)
 
 
@@ -136,11 +135,13 @@ def test_what_was_acknowledged_is_there_after_random_faults(three: Etcd) -> None
     chance = random.Random(seed)
 
     async def work() -> None:
-        harness = EtcdHarness(three, history_max_count=0, database_max_bytes=1 << 30, leader_ttl_s=3, commit_timeout_ms=1_500)
+        limits = {**PROMPT, "history_max_count": 0, "database_max_bytes": 1 << 30, "leader_ttl_s": 3, "commit_timeout_ms": 1_500}
+        harness = EtcdHarness(three, **limits)
         try:
             stop, history = asyncio.Event(), History()
             members = [Member(f"m{number}", await harness.open(), history, stop) for number in range(3)]
-            tasks = [spawn(task, name=member.name) for member in members for task in (member.lead(), member.follow())]
+            leading = [spawn(member.lead(), name=member.name) for member in members]
+            tasks = [*leading, *(spawn(member.follow(), name=member.name) for member in members)]
             faults = await disturb(three, harness, members, chance, time.monotonic() + span_s)
             await asyncio.to_thread(three.wait)
             before = len(history.acknowledged)
@@ -148,8 +149,9 @@ def test_what_was_acknowledged_is_there_after_random_faults(three: Etcd) -> None
                 while len(history.acknowledged) < before + 20:  # noqa: ASYNC110  # what several do is looked at
                     await asyncio.sleep(0.1)
             stop.set()
-            await asyncio.sleep(2.0)
-            head = await members[0].store.head()
+            async with asyncio.timeout(PATIENCE_S):
+                await asyncio.gather(*leading)  # each leads once more, and finds that it is to stop
+                head = await head_of(members[0].store)
             async with asyncio.timeout(PATIENCE_S):
                 while any(not member.heard or member.heard[-1].position != head for member in members):
                     assert not [task for task in tasks if task.done() and not task.cancelled() and task.exception()]

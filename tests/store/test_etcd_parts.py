@@ -14,9 +14,8 @@ from callboard.store.etcd.store import EtcdStore
 from callboard.testing.etcd import Etcd
 from callboard.testing.store_suite_kit import Scribe, fold, followed, loaded, next_of
 from tests.store.etcd_harness import EtcdHarness
-from tests.support import run
+from tests.support import PATIENCE_S, run
 
-PATIENCE_S = 20.0
 ROWS = 400
 
 

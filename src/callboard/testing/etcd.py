@@ -24,6 +24,9 @@ HOST: Final = "127.0.0.1"
 _READY_MAX_S: Final = 60.0
 _ENDED_MAX_S: Final = 15.0
 _POLL_S: Final = 0.02
+_CALL_MAX_S: Final = 30.0
+_LOOK_MAX_S: Final = 5.0
+"""Of a call that is made again."""
 _LOG_SHOWN_MAX_CHARS: Final = 2_000
 _INSTALL: Final = "call tools/install-etcd, or say in CALLBOARD_ETCD where the program is"
 
@@ -193,15 +196,15 @@ class Node:
         """Whether its process runs."""
         return self._process is not None and self._process.poll() is None
 
-    def ask(self, path: str, body: Mapping[str, Any], token: str = "") -> Any:  # noqa: ANN401  # JSON
+    def ask(self, path: str, body: Mapping[str, Any], token: str = "", timeout_s: float = _CALL_MAX_S) -> Any:  # noqa: ANN401  # JSON
         """One call of etcd's JSON gateway. Raises `OSError`, `http.client.HTTPException`, `EtcdFailedError`."""
         port = self._ports[0].number
         if self._security is not None:
             context = ssl.create_default_context(cafile=str(self._security.certificate))
             context.load_cert_chain(self._security.certificate, self._security.key)
-            connection: http.client.HTTPConnection = http.client.HTTPSConnection(HOST, port, timeout=5, context=context)
+            connection: http.client.HTTPConnection = http.client.HTTPSConnection(HOST, port, timeout=timeout_s, context=context)
         else:
-            connection = http.client.HTTPConnection(HOST, port, timeout=5)
+            connection = http.client.HTTPConnection(HOST, port, timeout=timeout_s)
         with contextlib.closing(connection):
             connection.request("POST", path, json.dumps(body), {"Authorization": token} if token else {})
             answer = connection.getresponse()
@@ -267,7 +270,7 @@ class Etcd:
     def _serves(self, node: Node) -> bool:
         """Whether a linearizable read succeeds there; refused for want of a token is as good."""
         try:
-            node.ask("/v3/kv/range", {"key": _text("callboard/none")})
+            node.ask("/v3/kv/range", {"key": _text("callboard/none")}, timeout_s=_LOOK_MAX_S)
         except EtcdFailedError as error:
             return "permission denied" in str(error) or "user name is empty" in str(error)
         except (OSError, http.client.HTTPException):
@@ -281,7 +284,7 @@ class Etcd:
             for node in self.nodes:
                 if node.alive():
                     with contextlib.suppress(OSError, http.client.HTTPException, EtcdFailedError):
-                        status = node.ask("/v3/maintenance/status", {})
+                        status = node.ask("/v3/maintenance/status", {}, timeout_s=_LOOK_MAX_S)
                         if status["leader"] == status["header"]["member_id"]:
                             return node
             time.sleep(_POLL_S)

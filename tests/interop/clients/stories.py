@@ -24,7 +24,7 @@ def tell(stories: "Iterable[Callable[[Any], object]]", client: object) -> None:
         sys.stdout.flush()
 
 
-def until(condition: "Callable[[], Any]", patience_s: float = 20) -> Any:
+def until(condition: "Callable[[], Any]", patience_s: float = 60) -> Any:
     """What the condition answers once it is true."""
     end = time.monotonic() + patience_s
     while not (found := condition()):

@@ -29,7 +29,7 @@ _RENEWALS_COUNT: Final = 4
 _TRY_SHARE: Final = 2
 """One try may take one part in so many of the lease's time,"""
 _HEDGE_SHARE: Final = 10
-"""and asks a further endpoint whenever one part in so many has passed without an answer."""
+"""and asks once more, the next endpoint, whenever one part in so many has passed without an answer."""
 _STALE_SHARE: Final = 2
 """The loop hangs when it has not turned for one part in so many of the lease's time."""
 _RETRY_SHARE: Final = 20
@@ -64,7 +64,7 @@ class Renewer:
         self._stamp = Instant(0)
         self._timer: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._speaker = Speaker(settings)
+        self._speaker = Speaker(settings, now)
         self._running = 0
         self._quiet = asyncio.Event()
         self._quiet.set()

@@ -9,7 +9,6 @@ _EQUAL: Final = 0
 _GREATER: Final = 1
 _VERSION: Final = 0
 _CREATED: Final = 1
-_MODIFIED: Final = 2
 _VALUE: Final = 3
 DELETED: Final = 1
 """Type of an event."""
@@ -57,11 +56,6 @@ def absent(key: bytes) -> Any:  # noqa: ANN401  # messages have no types
 def holds(key: bytes, value: bytes) -> Any:  # noqa: ANN401  # messages have no types
     """The guard that a key has this value."""
     return MESSAGES["Compare"](result=_EQUAL, target=_VALUE, key=key, value=value)
-
-
-def unchanged(key: bytes, modified: int) -> Any:  # noqa: ANN401  # messages have no types
-    """The guard that a key was last changed at `modified`."""
-    return MESSAGES["Compare"](result=_EQUAL, target=_MODIFIED, key=key, mod_revision=modified)
 
 
 def never(key: bytes) -> Any:  # noqa: ANN401  # messages have no types

@@ -1,16 +1,18 @@
-"""Renewals of leases, asked of several endpoints: of the next one too when one is slow. For threads; lives as long as the store.
+"""Renewals of leases, asked of several endpoints, round and round while none answers. For threads; lives as long as the store.
 
 etcd's call for it is a stream; it is used here as a question with one answer, which is the same on the wire.
 """
 
+import contextlib
 import queue
 from collections.abc import Callable
 from typing import Any
 
 import grpc
 
+from callboard.model.time import SECOND, Instant
 from callboard.store.etcd.channels import HAS_LEADER, KEEP_ALIVE, Metadata, bind, bind_unary, open_blocking_channel
-from callboard.store.etcd.client import authentication, call_failure
+from callboard.store.etcd.client import authentication
 from callboard.store.etcd.failures import Cause, EtcdError, failure
 from callboard.store.etcd.messages import MESSAGES
 from callboard.store.etcd.settings import EtcdSettings
@@ -19,8 +21,9 @@ from callboard.store.etcd.settings import EtcdSettings
 class Speaker:
     """Connections of our own, used by all threads; what these share may be out of date, but never wrong."""
 
-    def __init__(self, settings: EtcdSettings) -> None:
+    def __init__(self, settings: EtcdSettings, now: Callable[[], Instant]) -> None:
         self._settings = settings
+        self._now = now
         self._channels: dict[str, Any] = {}
         self._preferred = 0
         self._token = ""
@@ -29,28 +32,28 @@ class Speaker:
     def keep_alive(self, number: int, hedge_s: float, timeout_s: float) -> int:
         """Renew a lease; answers the seconds it lasts, 0 when etcd does not know it. Raises `EtcdError`, `UnavailableError`.
 
-        Whenever `hedge_s` have passed without an answer, or an endpoint refuses, the next one is asked as well.
+        Within `timeout_s` the endpoints are asked round and round, one more question whenever `hedge_s` have passed: one that was asked
+        before an election may never answer that question, and the next one at once. In the first round who refuses is followed at once too.
         """
         count, first = len(self._settings.endpoints), self._preferred
         answers: queue.SimpleQueue[tuple[int, Any]] = queue.SimpleQueue()
         calls: list[Any] = []
-        waiting, error = 0, EtcdError(Cause.UNKNOWN, "no answer")
+        refusals, error = 0, EtcdError(Cause.UNKNOWN, "no answer")
+        now = due = self._now()
+        end = now + round(timeout_s * SECOND)
         try:
-            for place in range(first, first + count):
-                calls.append(self._ask(place % count, number, timeout_s, answers.put))
-                waiting += 1
-                patience_s = None if place == first + count - 1 else hedge_s  # every call ends in time by itself
-                while waiting:
-                    try:
-                        answered, call = answers.get(timeout=patience_s)
-                    except queue.Empty:
-                        break
-                    waiting -= 1
+            while now < end and not refusals == len(calls) >= count:
+                if now >= due:
+                    calls.append(self._ask((first + len(calls)) % count, number, (end - now) / SECOND, answers.put))
+                    due = Instant(now + round(hedge_s * SECOND))
+                with contextlib.suppress(queue.Empty):
+                    answered, call = answers.get(timeout=(min(due, end) - now) / SECOND)
                     if call.code() is grpc.StatusCode.OK:
                         self._preferred = answered
                         return int(call.result().TTL)
-                    error = failure(call.code().name, call.details() or "")
-                    self._token = ""
+                    refusals, error, self._token = refusals + 1, failure(call.code().name, call.details() or ""), ""
+                    due = now if len(calls) < count else due
+                now = self._now()
             raise error
         finally:
             for call in calls:
@@ -64,8 +67,9 @@ class Speaker:
             call = renew.future(
                 MESSAGES["LeaseKeepAliveRequest"](ID=number), timeout=timeout_s, metadata=self._metadata(channel, timeout_s)
             )
-        except grpc.RpcError as error:
-            raise call_failure(error) from None
+        except grpc.RpcError as refused:  # us, who asked for a token: a call that has ended
+            tell((place, refused))
+            return refused
         except ValueError as error:  # the channel was closed meanwhile
             raise EtcdError(Cause.UNSENT, str(error)) from None
         call.add_done_callback(lambda ended: tell((place, ended)))
@@ -76,6 +80,7 @@ class Speaker:
             return [HAS_LEADER]
         token = self._token
         if not token:
+            timeout_s /= min(2, len(self._settings.endpoints))  # time is left to ask another one
             token = self._token = bind_unary(channel, "Authenticate")(authentication(self._settings), timeout=timeout_s).token
         return [("token", token), HAS_LEADER]
 

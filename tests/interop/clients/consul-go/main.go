@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	patience = 20 * time.Second
+	patience = 60 * time.Second
 	limit    = 2 * time.Minute // of one story; one that hangs is told with what it waits for
 )
 

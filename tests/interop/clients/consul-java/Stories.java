@@ -9,7 +9,7 @@ final class Stories {
         void tell() throws Exception;
     }
 
-    private static final long PATIENCE_MS = 20_000;
+    private static final long PATIENCE_MS = 60_000;
 
     private final Map<String, Told> stories = new LinkedHashMap<>();
 

@@ -6,7 +6,7 @@ import Consul from "consul";
 const url = new URL(process.argv[2]);
 const client = new Consul({ host: url.hostname, port: url.port, defaults: { token: "root" } });
 
-async function until(condition, patienceMs = 20_000) {
+async function until(condition, patienceMs = 60_000) {
   const end = Date.now() + patienceMs;
   for (;;) {
     const found = await condition();
@@ -25,7 +25,7 @@ async function watched(options, fits, change) {
   const seen = new Promise((resolve, reject) => {
     watch.on("change", (data) => fits(data) && resolve(data));
     watch.on("error", reject);
-    setTimeout(() => reject(new Error("the watch never told")), 20_000).unref();
+    setTimeout(() => reject(new Error("the watch never told")), 60_000).unref();
   });
   try {
     await new Promise((resolve) => watch.once("change", resolve));

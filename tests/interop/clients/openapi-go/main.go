@@ -19,7 +19,7 @@ import (
 const (
 	service  = "go"
 	instance = "go/1"
-	patience = 30 * time.Second
+	patience = 60 * time.Second
 )
 
 func pointer[T any](value T) *T { return &value }

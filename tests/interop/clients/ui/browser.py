@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
 
-PATIENCE_MS = 30_000
+PATIENCE_MS = 60_000
 ARGUMENTS = [
     "--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
@@ -71,12 +71,12 @@ class Stage:
     def ask(self, method: str, path: str, body: object = None) -> Any:
         """The native API."""
         data = json.dumps(body).encode() if body is not None else None
-        with urllib.request.urlopen(urllib.request.Request(f"{self.direct}/api/v1{path}", data, method=method), timeout=30) as answer:
+        with urllib.request.urlopen(urllib.request.Request(f"{self.direct}/api/v1{path}", data, method=method), timeout=60) as answer:
             return json.loads(answer.read())
 
     def metric(self, name: str) -> float:
         """What the server counts."""
-        with urllib.request.urlopen(f"{self.direct}/metrics", timeout=30) as answer:
+        with urllib.request.urlopen(f"{self.direct}/metrics", timeout=60) as answer:
             lines = answer.read().decode().splitlines()
         return float(next(line for line in lines if line.startswith(f"callboard_{name} ")).partition(" ")[2])
 

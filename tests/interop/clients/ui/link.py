@@ -45,7 +45,7 @@ def a_broken_event_is_survived_and_leaves_no_stream_behind(at: Stage) -> None:
     page.goto(at.url + "/ui")
     live(page)
     assert page.evaluate("window.broken"), "the first stream told something broken"
-    assert rows(page) == ["payments", "search", "orders"]
+    until(lambda: rows(page) == ["payments", "search", "orders"], "these, in this order")
     until(lambda: at.metric("native_watchers_now") == 1, "the broken stream was closed")
 
 

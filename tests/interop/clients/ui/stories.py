@@ -23,7 +23,7 @@ def the_list_is_worst_first_and_says_why(at: Stage) -> None:
     shop(at)
     page = at.page()
     live(page)
-    assert rows(page) == ["payments", "search", "orders"]
+    until(lambda: rows(page) == ["payments", "search", "orders"], "these, in this order")
     first = page.locator(".row").first
     expect(first.locator(".state")).to_have_text("down")
     expect(first.locator(".why")).to_have_text("payments-1: dial tcp 10.0.3.7:5432: connection refused")
@@ -140,7 +140,7 @@ def an_address_leads_to_what_it_says(at: Stage) -> None:
     at.register("a/b c?d#é", "odd", "critical", "odd")
     page = at.page("/ui?q=host-1&status=critical,warning&sort=name")
     live(page)
-    assert rows(page) == ["payments", "search"]
+    until(lambda: rows(page) == ["payments", "search"], "these, in this order")
     assert page.get_by_role("searchbox").input_value() == "host-1"
     assert page.get_by_role("button", name="critical").get_attribute("aria-pressed") == "true"
     page.goto(at.url + "/ui")
