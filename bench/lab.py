@@ -104,18 +104,27 @@ def host_port(text: str) -> tuple[str, int]:
 
 
 def start(arguments: list[str], core: int | frozenset[int] | None = SERVER_CORE, environment: dict[str, str] | None = None) -> Process:
-    """Start a Python program, on a core or some (None: on any), and wait for the JSON line that says it is ready."""
+    """Start a Python program, on a core or some (None: on any), and wait for the JSON line that says it is ready.
+
+    In a session of its own: Linux shares a core out among sessions first (autogroup), and one that had the load in its own would get less.
+    """
     cores = CORES if core is None else {core} if isinstance(core, int) else core
     popen = subprocess.Popen(
         [sys.executable, *arguments],
         stdout=subprocess.PIPE,
         text=True,
+        start_new_session=True,
         preexec_fn=lambda: os.sched_setaffinity(0, cores),  # noqa: PLW1509  # no threads run here yet
         env={**os.environ, **(environment or {})},
     )
     if popen.stdout is None:
         raise RuntimeError("no stdout")
-    line = popen.stdout.readline()
+    try:
+        line = popen.stdout.readline()
+    except BaseException:  # told to end meanwhile, which a session of its own does not hear of
+        popen.kill()
+        popen.wait()
+        raise
     if not line:
         raise RuntimeError(f"{arguments} ended with {popen.wait()} before it was ready")
     return Process(popen, json.loads(line))

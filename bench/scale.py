@@ -10,7 +10,7 @@ from bench.load import connect, numbered, request
 from bench.pairs import OURS, Figure, Goal, Sample, median, rounded
 from bench.plan import Plan
 from bench.probe import Probe
-from bench.requests import exchange, fill, send
+from bench.requests import READ_BYTES, exchange, fill, send
 from bench.rows import SERVICES, fill_directory, host_of
 
 MILLION = 1_000_000
@@ -18,6 +18,10 @@ BEATS_BATCH = 1_000
 BEATS_PER_S = 33_000
 BEATS_S = 5.0
 SMALL = "/v1/status/leader"
+PICTURE_BYTES = 1 << 20
+"""Of the first picture of a watch that are read before the reader goes."""
+ELSEWHERE = 1_000
+"""Instances that are looked for from a node they are not on."""
 
 
 def _service(number: int) -> str:
@@ -88,7 +92,7 @@ def scale_1m(plan: Plan) -> Figure:
         process = callboard("--data", str(folder))
         try:
             values: dict[str, float] = _ready(samples) | {"kib_each": rounded((process.rss_kib() - empty_kib) / count)}
-            values |= _idle(process) | _beating(process, count)
+            values |= _idle(process) | _first_reads(process, count) | _beating(process, count)
         finally:
             process.stop()
     what = f"one member with {count} instances in {SERVICES} services, one TTL check each"
@@ -106,9 +110,28 @@ def _idle(process: Process) -> dict[str, float]:
         time.sleep(BEATS_S)
         values = {"idle_core_percent": rounded(100 * (process.cpu_s() - before) / BEATS_S), "idle_stop_ms": probe.longest_ms()}
         send(process, numbered(lambda _: request("GET", "/metrics")), 1)
-        values["metrics_stop_ms"] = probe.longest_ms()
-        send(process, numbered(lambda _: request("GET", "/v1/catalog/services")), 1)
-        return values | {"services_stop_ms": probe.longest_ms()}
+        return values | {"metrics_stop_ms": probe.longest_ms()}
+
+
+def _first_reads(process: Process, count: int) -> dict[str, float]:
+    """Questions about the whole catalog that nobody has asked before: its services in two protocols, everything to watch, and instances
+    that are somewhere."""
+    values: dict[str, float] = {}
+    with Probe(process, SMALL) as probe:
+        for name, path in (("services_stop_ms", "/v1/catalog/services"), ("summaries_stop_ms", "/api/v1/services")):
+            probe.longest_ms()
+            send(process, numbered(lambda _, path=path: request("GET", path)), 1)  # type: ignore[misc]  # its default
+            values[name] = probe.longest_ms()
+        with connect(process.http) as sock:
+            sock.sendall(request("GET", "/api/v1/watch"))
+            told = b""
+            while len(told) < PICTURE_BYTES and b"event: ready" not in told:
+                told += sock.recv(READ_BYTES)
+        values["watch_stop_ms"] = probe.longest_ms()
+        with connect(process.http) as sock:
+            for number in range(ELSEWHERE):
+                exchange(sock, request("GET", f"/v1/agent/service/{_service(number)}-{number}?node=elsewhere"))
+        return values | {"elsewhere_stop_ms": probe.longest_ms()}
 
 
 def _beating(process: Process, count: int) -> dict[str, float]:

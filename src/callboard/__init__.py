@@ -1,6 +1,13 @@
 """Callboard: a service registry and discovery server, and the SDK for it.
 
-Importing the package loads nothing but this line. `callboard.connect` loads the SDK when it is first asked for, `callboard.aio` the one for
+    with callboard.connect() as board, board.register("orders", port=8000):
+        with board.service("users", version="^2").pick() as endpoint:
+            ...  # call endpoint.address, endpoint.port
+
+`callboard.aio.connect` has the same names for asyncio; errors and values are in `callboard.client`, what fits it to httpx, FastAPI and the
+others in `callboard.integrations`.
+
+Importing the package loads nothing but this text. `callboard.connect` loads the SDK when it is first asked for, `callboard.aio` the one for
 asyncio; the other parts are imported by name (`callboard.client`, `callboard.server`, `callboard.integrations`).
 """
 
@@ -23,3 +30,8 @@ def __getattr__(name: str) -> object:
     if name in __all__:
         return getattr(import_module("callboard.client.board"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """For completion at a prompt, and for `help`: also what is not loaded yet."""
+    return sorted({*globals(), *__all__})

@@ -34,6 +34,7 @@ def run(server: ServerProcess, space: str) -> Run:
     """Run a command against the server, in the test's name space."""
 
     def running(*arguments: str) -> Result:
-        return CliRunner().invoke(main, [*arguments, "--namespace", space], env={"CALLBOARD_URL": server.url, "NO_COLOR": None})
+        environment = {"CALLBOARD_URL": server.url, "CALLBOARD_NAMESPACE": space, "NO_COLOR": None}
+        return CliRunner().invoke(main, arguments, env=environment)
 
     return running

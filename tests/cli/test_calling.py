@@ -1,5 +1,6 @@
 """`callboard call` against real services, through the SDK."""
 
+import contextlib
 import json
 import os
 import pty
@@ -112,8 +113,8 @@ def test_a_call_that_cannot_connect_is_tried_at_another_instance(run: Run, clien
 @pytest.mark.parametrize(("path", "words"), [("/boom", "status 500"), ("/slow", "no answer in time")])
 def test_exit_code_4_when_a_call_failed(run: Run, client: Client, space: str, ports: list[int], path: str, words: str) -> None:
     sign_in(client, space, "one", ports[0])
-    options = ("--timeout", "300ms") if path == "/slow" else ()
-    several = run("call", "orders", "GET", path, "-n", "3", *options)
+    options = ("--timeout", "3s") if path == "/slow" else ()  # so long may the registry take, too
+    several = run("call", "orders", "GET", path, "-n", "3", "-c", "3", *options)
     assert several.exit_code == 4
     assert words in several.stderr
     assert run("call", "orders", "GET", path, *options).exit_code == 4
@@ -175,8 +176,10 @@ def test_ctrl_c_prints_what_was_done_so_far_and_exits_with_130(server: ServerPro
         while not re.search(r"[1-9]\d*/1000000 calls", told):
             told += os.read(ours, 65536).decode()
         calling.send_signal(signal.SIGINT)
-        out, _ = calling.communicate(timeout=20)
-    told += os.read(ours, 65536).decode()
+        out, _ = calling.communicate(timeout=60)
+    with contextlib.suppress(OSError):  # what a terminal says at its end
+        while more := os.read(ours, 65536).decode():
+            told += more
     os.close(ours)
     total = next(line.split() for line in out.splitlines() if line.startswith("total"))
     assert (calling.returncode, total[3]) == (130, "0")
@@ -193,6 +196,6 @@ def test_ctrl_c_does_not_wait_for_calls_under_way(count: str, server: ServerProc
             accepted, _ = hanging.accept()
             with accepted:  # and answers nothing
                 calling.send_signal(signal.SIGINT)
-                _, told = calling.communicate(timeout=20)
+                _, told = calling.communicate(timeout=60)
     assert calling.returncode == 130
     assert "Traceback" not in told

@@ -20,7 +20,7 @@ import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
-from callboard.cli.doctor import command, naming, reaching
+from callboard.cli.doctor import command, naming, reaching, trusting
 from callboard.cli.doctor.findings import Finding, Report
 from callboard.cli.main import main
 from callboard.client import CheckRequest, Client, ClientSettings, Registration
@@ -28,7 +28,7 @@ from callboard.testing.etcd import Etcd
 from tests.certificates import Authority
 from tests.interop.environments import need
 from tests.servers import ServerProcess, free_port, running_server
-from tests.support import poll_until
+from tests.support import PATIENCE_S, poll_until
 
 QUIET = dict.fromkeys(
     ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy", "CALLBOARD_URL")
@@ -37,9 +37,13 @@ QUIET = dict.fromkeys(
 
 
 @pytest.fixture(autouse=True)
-def _no_resolver(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """That of the machine is not asked: who knows what it says, and after how long."""
+def _machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """That of the machine is not asked: who knows what it says, and after how long. That it stood still for seconds is no finding."""
     monkeypatch.setattr(command, "RESOLVER", tmp_path / "no-resolv.conf")
+    monkeypatch.setattr(reaching, "CLOCK_WARN_S", 15.0)
+    for module in (naming, trusting):
+        monkeypatch.setattr(module, "_TIMEOUT_S", PATIENCE_S)
+    monkeypatch.setattr(naming._over_udp, "__kwdefaults__", {"tries_count": 30, "timeout_s": 2.0})  # noqa: SLF001  # no option says so
 
 
 def doctor(url: str, *words: str, **environment: str) -> Result:
@@ -70,7 +74,7 @@ def front(server: ServerProcess, *, late: timedelta = timedelta(0), change: Chan
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            behind = HTTPConnection(*server.http, timeout=10)
+            behind = HTTPConnection(*server.http, timeout=60)
             behind.request("GET", self.path)
             answer = behind.getresponse()
             body = change(answer.read())

@@ -3,7 +3,7 @@
 import pytest
 from click.testing import CliRunner, Result
 
-from callboard.cli.main import main
+from callboard.cli.main import COMMANDS, main
 from tests.client.broken import answer, broken_server, problem
 from tests.servers import ServerProcess, free_port
 
@@ -114,3 +114,17 @@ def test_a_command_that_asks_a_callboard_server_says_so_when_it_is_told_of_consu
 
 def test_what_the_line_says_comes_before_a_consul_in_the_environment(server: ServerProcess) -> None:
     assert ask("consul://127.0.0.1:1", "status", "--url", server.url).exit_code == 0
+
+
+def test_a_mistyped_command_is_told_the_nearest() -> None:
+    shown = CliRunner().invoke(main, ["servces"])
+    assert shown.exit_code == 2
+    assert "Did you mean 'services' or 'serve'?" in shown.stderr
+    assert "Did you mean" not in CliRunner().invoke(main, ["xyzzy"]).stderr
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_help_fits_a_small_terminal(command: str) -> None:
+    """What is not wrapped, such as examples, too."""
+    shown = CliRunner().invoke(main, [*command.split(), "--help"], terminal_width=80)
+    assert [line for line in shown.stdout.splitlines() if len(line) > 80] == []

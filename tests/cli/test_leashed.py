@@ -19,12 +19,12 @@ def server() -> Iterator["subprocess.Popen[bytes]"]:
 
 
 def test_it_leaves_when_whoever_started_it_is_gone(server: "subprocess.Popen[bytes]") -> None:
-    assert server.communicate(timeout=10) == (b"", b"")
+    assert server.communicate(timeout=60) == (b"", b"")
     assert server.returncode == 0
 
 
 def test_it_leaves_at_a_signal_while_its_input_is_open(server: "subprocess.Popen[bytes]") -> None:
     server.send_signal(signal.SIGTERM)
-    assert server.wait(timeout=10) == 0
+    assert server.wait(timeout=60) == 0
     assert server.stderr is not None
     assert server.stderr.read() == b""

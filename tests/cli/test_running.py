@@ -24,7 +24,7 @@ from tests.support import poll_until
 
 PROGRAM = str(Path(__file__).parent / "programs" / "orders.py")
 RUN = ("run", "--service", "orders")
-FAST = ("--drain", "300ms", "--ttl", "3s")
+FAST = ("--drain", "300ms", "--ttl", "60s")
 
 
 @dataclass
@@ -37,7 +37,7 @@ class Running:
 
     def ask(self, path: str) -> str:
         """What the process answers."""
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=5)
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             connection.request("GET", path)
             return connection.getresponse().read().decode()
@@ -52,7 +52,7 @@ class Running:
 
     def code(self) -> int:
         """Waits for the end."""
-        return self.popen.wait(20)
+        return self.popen.wait(60)
 
     def said(self) -> str:
         """What it has written on stderr until now."""
@@ -86,7 +86,7 @@ class Stage:
                 yield Running(popen, self.folder, port)
             finally:
                 popen.terminate()
-                popen.wait(20)
+                popen.wait(60)
 
     def entry(self) -> InstanceState | None:
         """The instance in the registry."""
@@ -117,7 +117,7 @@ def test_a_process_is_signed_in_as_it_was_said_and_knows_who_it_is(stage: Stage)
 
 
 def test_at_sigterm_it_is_hidden_first_then_ends_then_is_gone(stage: Stage) -> None:
-    with stage.running(program=("9", "0.2")) as run:
+    with stage.running("--drain", "60s", program=("9", "0.2")) as run:
         stage.signed_in()
         with stage.client.watch("orders", namespace=stage.space) as watch:
             changes = iter(watch)
@@ -127,6 +127,8 @@ def test_at_sigterm_it_is_hidden_first_then_ends_then_is_gone(stage: Stage) -> N
             for change in changes:
                 if change.instance is not None:
                     seen.append((change.kind, change.instance.phase.value, tuple(run.signals())))
+                    if len(seen) == 1:
+                        run.send(signal.SIGTERM)  # the drain is over
                 if change.kind == "removed":
                     break
         assert seen[0] == ("changed", "draining", ())
@@ -262,7 +264,7 @@ def test_what_is_typed_at_the_terminal_reaches_the_process_once(stage: Stage) ->
         try:
             stage.signed_in()
             os.write(ours, b"\x03")
-            assert popen.wait(20) == 0
+            assert popen.wait(60) == 0
         finally:
             popen.kill()
             os.close(ours)

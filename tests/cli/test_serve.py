@@ -135,7 +135,7 @@ def test_one_line_of_json_when_ready_and_exit_0_at_sigterm(tmp_path: Path) -> No
 def test_ctrl_c_is_a_way_to_stop() -> None:
     with running_server("--dev") as server:
         server.popen.send_signal(signal.SIGINT)
-        assert server.popen.wait(10) == 0
+        assert server.popen.wait(60) == 0
 
 
 def test_python_dash_m_is_the_same_command() -> None:

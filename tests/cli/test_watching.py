@@ -28,7 +28,7 @@ def watching(server: ServerProcess, space: str, tmp_path: Path, *arguments: str)
             yield out
         finally:
             process.send_signal(signal.SIGINT)
-            code = process.wait(10)
+            code = process.wait(60)
     assert code == 0, (tmp_path / "err").read_text()
 
 

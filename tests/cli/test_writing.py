@@ -28,7 +28,7 @@ def test_what_is_registered_is_what_was_said(run: Run, client: Client, space: st
     assert (found.service, found.address, found.port, set(found.tags)) == ("web", "10.0.0.7", 8080, {"v1", "blue"})
     assert (found.meta, found.weights.passing) == ({"zone": "a"}, 5)
     assert sorted(check.kind for check in found.checks) == ["grpc", "h2ping", "http", "tcp", "ttl", "udp"]
-    assert shown.stderr == ""
+    assert "--hold" in shown.stderr
     assert "was so already" in run(*said).stdout
 
 
@@ -50,8 +50,13 @@ def test_drain_and_back(run: Run, client: Client, space: str) -> None:
     run("register", "web", "--port", "1")
     assert run("drain", "web").stdout.startswith("draining web on callboard")
     assert client.instance("web", namespace=space).phase is Phase.DRAINING
-    assert run("drain", "web", "--off").stdout.startswith("serving again web")
+    assert run("drain", "web", "--off").stdout.startswith("serving web on ")
     assert client.instance("web", namespace=space).phase is Phase.SERVING
+
+
+def test_who_needs_heartbeats_is_told(run: Run) -> None:
+    assert "--hold" in run("register", "web", "--ttl", "1m").stderr
+    assert run("register", "web", "--tcp", "127.0.0.1:1").stderr == ""
 
 
 def test_deregister_and_what_is_not_there(run: Run, client: Client, space: str) -> None:
@@ -86,7 +91,7 @@ def test_hold_sends_heartbeats_and_signs_out_at_sigterm(server: ServerProcess, c
             assert client.instance("web", namespace=space).modified == turned
         finally:
             process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
     assert client.services(namespace=space).services == ()
 
 

@@ -74,10 +74,10 @@ def test_what_a_pattern_may_cost_is_bounded() -> None:
 @pytest.mark.parametrize("pattern", ["(a*)*b", "(a|a)*b", "(a|aa)+$", "(.*)*(.*)*(.*)*x", "(?:a?){50}a{50}", "([a-z]+)+[0-9]"])
 def test_hostile_patterns_take_linear_time(pattern: str) -> None:
     test = compile_filter(Match(("Name",), Operator.MATCHES, pattern), RECORD)
-    begin = time.process_time()
+    begin = time.thread_time()
     for _ in range(10):
         test({"Name": "a" * 65_536})
-    assert time.process_time() - begin < 10.0
+    assert time.thread_time() - begin < 10.0
 
 
 @given(st.text("0123456789xXbBoO_+-aF", max_size=8))

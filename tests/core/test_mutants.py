@@ -31,8 +31,8 @@ class Mutant(NamedTuple):
     rule: str
     breaks: Callable[[Patch], None]
     prop: Callable[..., None]
-    strategies: tuple[Any, ...] = (histories,)
-    """Of a property, or the arguments of an example."""
+    strategies: tuple[Any, ...] = (lists_of(24),)
+    """Of a property, or the arguments of an example. Shorter histories than the property itself tries: a broken rule shows in them soon."""
 
 
 def _replace(owner: object, name: str, value: object) -> Callable[[Patch], None]:

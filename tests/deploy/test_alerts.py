@@ -25,7 +25,7 @@ def expressions() -> str:
 
 
 def test_every_metric_of_a_rule_is_one_that_a_server_shows() -> None:
-    with running_server("--dev") as server, urlopen(server.url + "/metrics", timeout=20) as page:
+    with running_server("--dev") as server, urlopen(server.url + "/metrics", timeout=60) as page:
         shown = set(re.findall(r"^(callboard_\w+)", page.read().decode(), re.MULTILINE))
     shown |= {metric_name("store", field) for field, _ in fields_of(EtcdStats())}
     used = set(_METRIC.findall(expressions()))

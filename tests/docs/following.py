@@ -17,10 +17,10 @@ from typing import NamedTuple
 
 from tests.servers import free_port
 
-AGAIN_S = 20.0
+AGAIN_S = 60.0
 """A command may have to wait for what was started before it: it is tried again for so long."""
-STARTED_S = 20.0
-ENDED_S = 35.0
+STARTED_S = 60.0
+ENDED_S = 60.0
 _FENCE = re.compile(r"^( *)```([\w-]*)([^\n]*)\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r"\A(?:#|//|<!--) file: ([\w./-]+)[^\n]*\n")
 _PORT = re.compile(r"(?<![\d.])8[0-4]\d\d(?!\d)")

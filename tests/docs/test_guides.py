@@ -13,6 +13,7 @@ from tests.docs.following import Step, World, steps_of
 from tests.house.documents import ROOT, name
 from tests.house.installing import build_wheel, copied
 
+pytestmark = pytest.mark.timeout(300)  # a page has many programs
 INDEX = ROOT / "docs" / "guides" / "README.md"
 OF_OTHERS = {"adding-a-frontend.md": "tests/docs/test_adding_a_frontend.py", "adding-a-store.md": "tests/store/test_docs.py"}
 """Pages that say how to build a part: followed by tests of their own."""

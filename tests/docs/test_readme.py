@@ -8,11 +8,12 @@ import sys
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.house.documents import ROOT, Block, blocks
-from tests.servers import free_port
+from tests.servers import ENDED_S, free_port
 
 README = ROOT / "README.md"
 SERVE = "callboard serve --dev"
@@ -108,7 +109,7 @@ def test_the_quick_start_works_as_it_is_written(world: World) -> None:
     finally:
         if server is not None:
             server.terminate()
-            assert server.wait(10) == 0
+            assert server.wait(ENDED_S) == 0
             server.communicate()
     assert server is not None
     assert list(world.directory.iterdir()) == [], "--dev keeps nothing on disk"
@@ -131,3 +132,17 @@ def test_the_ready_line_is_json_as_the_page_shows_it() -> None:
     (step,) = [step for step in steps() if step.shown == SERVE]
     shown = json.loads(step.output[0].replace(",...", ""))
     assert list(shown) == ["ready", "http", "dns"]
+
+
+def test_what_it_claims_is_what_was_measured() -> None:
+    peer = {figure["name"]: figure["values"] for figure in measured("peer")["figures"]}
+    assert all(peer[name]["peer_over_ours"] > 20 for name in ("hot_health_read", "durable_register", "ttl_heartbeat", "dns_srv"))
+    (million,) = measured("scale_1m")["figures"]
+    assert million["values"]["beats_per_second"] > 30_000
+    assert {phase["failed"] for phase in measured("sdk-faults")["phases"]} == {0}
+
+
+def measured(name: str) -> dict[str, Any]:
+    """The result of the last run of that name."""
+    result: dict[str, Any] = json.loads((ROOT / "bench" / "results" / f"{name}.json").read_text("utf-8"))
+    return result

@@ -32,7 +32,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ServerPro
 
 
 def revision(server: ServerProcess) -> int:
-    with urllib.request.urlopen(f"{server.url}/api/v1/status", timeout=5) as response:
+    with urllib.request.urlopen(f"{server.url}/api/v1/status", timeout=60) as response:
         return int(loads(response.read())["revision"])
 
 
@@ -62,7 +62,7 @@ def like_dns(seed: int) -> bytes:
 
 
 def throw_stream(address: tuple[str, int], data: bytes) -> None:
-    with socket.create_connection(address, timeout=5) as sock, contextlib.suppress(OSError):
+    with socket.create_connection(address, timeout=60) as sock, contextlib.suppress(OSError):
         sock.sendall(data)
         sock.shutdown(socket.SHUT_WR)
         while sock.recv(65_536):

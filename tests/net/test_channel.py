@@ -22,6 +22,7 @@ class Echo:
         self.notes: list[tuple[str, bytes]] = []
         self.streamed_count = 0
         self.held = asyncio.Event()
+        self.holds = asyncio.Event()
         self.cancelled = asyncio.Event()
         self.is_over = False
 
@@ -32,6 +33,7 @@ class Echo:
             raise ZeroDivisionError
         if kind == "hold":
             try:
+                self.holds.set()
                 await self.held.wait()
             except asyncio.CancelledError:
                 self.cancelled.set()
@@ -125,9 +127,11 @@ def test_who_reads_no_further_stops_the_stream() -> None:
 
 def test_who_gives_up_a_question_cancels_it() -> None:
     async def test(one: Channel, _other: Channel, echo: Echo) -> None:
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.01):
-                await one.ask("hold")
+        asking = spawn(one.ask("hold"), name="asking")
+        await echo.holds.wait()
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
         await echo.cancelled.wait()
 
     paired(test)

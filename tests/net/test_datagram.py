@@ -13,6 +13,7 @@ import uvloop
 from callboard.net.datagram import DatagramListener
 from callboard.net.messages import DatagramSettings, DatagramStats, Later
 from tests.servers import split_address
+from tests.support import repeated_if_stopped
 
 Work = Callable[[], Coroutine[Any, Any, None]]
 
@@ -27,7 +28,7 @@ def loop_factory(request: pytest.FixtureRequest) -> Callable[[], asyncio.Abstrac
 def run(loop_factory: Callable[[], asyncio.AbstractEventLoop]) -> Callable[[Work], None]:
     def running(work: Work) -> None:
         with asyncio.Runner(loop_factory=loop_factory) as runner:
-            runner.run(asyncio.wait_for(work(), 30))
+            repeated_if_stopped(lambda: runner.run(asyncio.wait_for(work(), 60)))
 
     return running
 

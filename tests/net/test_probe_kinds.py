@@ -1,10 +1,9 @@
 """Probes over TLS, HTTP/2, gRPC and UDP against real servers: grpcio's, `h2`'s, and sockets with certificates of a CA made for the test."""
 
-import asyncio
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +12,6 @@ from typing import Any
 import grpc
 import pytest
 import trustme
-import uvloop
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import RequestReceived
@@ -24,23 +22,11 @@ from callboard.model.time import SECOND
 from callboard.net.probe import probe_grpc, probe_h2ping, probe_http, probe_tcp
 from callboard.net.probe_tls import ProbeTls
 from callboard.net.probe_udp import probe_udp
+from tests.net.running import Run
 
 P, C = Status.PASSING, Status.CRITICAL
 PATIENCE_S = 20.0
-Run = Callable[[Coroutine[Any, Any, ProbeResult]], ProbeResult]
 TLS = TlsOptions()
-
-
-@pytest.fixture(params=["asyncio", "uvloop"])
-def run(request: pytest.FixtureRequest) -> Run:
-    """A loop of each kind that a server may run on."""
-    factory = uvloop.new_event_loop if request.param == "uvloop" else asyncio.new_event_loop
-
-    def runs(work: Coroutine[Any, Any, ProbeResult]) -> ProbeResult:
-        with asyncio.Runner(loop_factory=factory) as runner:
-            return runner.run(work)
-
-    return runs
 
 
 class Authority:

@@ -4,34 +4,20 @@ import asyncio
 import errno
 import os
 import time
-from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvloop
 
 from callboard.core.health import ProbeResult
 from callboard.model.check import OsServiceCheck, ScriptCheck, Status
 from callboard.model.time import SECOND
 from callboard.net import programs
 from callboard.net.programs import probe_os_service, probe_script
+from tests.net.running import Run
 
 P, W, C = Status.PASSING, Status.WARNING, Status.CRITICAL
 PATIENCE_S = 30.0
-Run = Callable[[Coroutine[Any, Any, ProbeResult]], ProbeResult]
-
-
-@pytest.fixture(params=["asyncio", "uvloop"])
-def run(request: pytest.FixtureRequest) -> Run:
-    """A loop of each kind that a server may run on."""
-    factory = uvloop.new_event_loop if request.param == "uvloop" else asyncio.new_event_loop
-
-    def runs(work: Coroutine[Any, Any, ProbeResult]) -> ProbeResult:
-        with asyncio.Runner(loop_factory=factory) as runner:
-            return runner.run(work)
-
-    return runs
 
 
 def shell(script: str, **more: Any) -> ScriptCheck:

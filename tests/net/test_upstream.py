@@ -14,6 +14,7 @@ from callboard.testing.clock import SeededEntropy
 from callboard.wire.dns_names import encode_name
 from callboard.wire.dns_responses import Asked
 from tests.net.upstreams import Answering, NameServer, name_server, reply, says, silence
+from tests.support import repeated_if_stopped
 
 Work = Callable[[], Coroutine[Any, Any, None]]
 QUESTION = Asked(encode_name("www.example.com") + b"\0\1\0\1")
@@ -24,7 +25,7 @@ ANSWER = "www.example.com. 300 A 192.0.2.1"
 def run(request: pytest.FixtureRequest) -> Callable[[Work], None]:
     def running(work: Work) -> None:
         with asyncio.Runner(loop_factory=request.param) as runner:
-            runner.run(asyncio.wait_for(work(), 30))
+            repeated_if_stopped(lambda: runner.run(asyncio.wait_for(work(), 60)))
 
     return running
 
@@ -147,7 +148,7 @@ def test_forged_and_foreign_answers_are_passed_over(run: Callable[[Work], None])
 
     async def work() -> None:
         async with name_server(answering) as server, asking(server) as there:
-            servers.append(server)
+            servers[:] = [server]
             assert first(await there.ask()) == "192.0.2.1"
             assert len(server.queries) == 1
 

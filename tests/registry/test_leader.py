@@ -1,18 +1,30 @@
 """Guarantees of the leader, over random histories of commands, groups that land and groups that fail."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import product
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from callboard.core.catalog import commands as cmd
+from callboard.core.catalog import registering
+from callboard.core.catalog.changes import Changes
+from callboard.core.catalog.draft import Draft
+from callboard.core.catalog.fold import fold
 from callboard.core.catalog.loading import Loader
-from callboard.model.check import CheckSpec, ManualCheck
+from callboard.core.catalog.overlay import Entry
+from callboard.core.catalog.planning import plan
+from callboard.core.catalog.registering import Decision
+from callboard.core.catalog.view import View
+from callboard.model.check import CheckSpec, ManualCheck, Status
 from callboard.model.instance import InstanceSpec, NodeSpec, Phase
-from callboard.model.rows import Outcome
+from callboard.model.rows import Group, Key, Outcome, Position
+from callboard.model.time import Timestamp
+from callboard.registry import leader as leading
 from callboard.store.contract import Caps
-from tests.core.histories import Maker, fixed, makers
-from tests.core.world import picture
+from tests.core.histories import Maker, fixed, makers, mesh_makers
+from tests.core.world import opened, picture
 from tests.registry.runs import Run
 
 Step = Maker | str
@@ -31,6 +43,22 @@ def crowded(count: int) -> st.SearchStrategy[list[Step]]:
         *(fixed(cmd.DeregisterInstance(cmd.Target("n1", name))) for name in "ab"),
         *(fixed(cmd.SetPhase(cmd.Target("n1", name), phase)) for name in "ab" for phase in (Phase.DRAINING, Phase.SERVING)),
         *(fixed(cmd.SweepFloors(keep)) for keep in range(4)),
+    ])  # fmt: skip
+    return _steps(commands, count)
+
+
+def signing(count: int) -> st.SearchStrategy[list[Step]]:
+    """Instances that come with checks and go, where an id may belong to another one already, or be there twice."""
+    checks = [CheckSpec(id=name, definition=ManualCheck(), status=status) for name in ("c1", "c2") for status in Status]
+    commands = st.sampled_from([
+        *(
+            fixed(cmd.Register(
+                nonce=f"r{instance}", node=NODE, instance=InstanceSpec(service="web", id=instance),
+                checks=tuple(cmd.Attached(instance, check) for check in attached),
+            ))
+            for instance in "ab" for attached in [(), *product(checks), *product(checks[:6], repeat=2)]
+        ),
+        *(fixed(cmd.DeregisterInstance(cmd.Target("n1", name))) for name in "ab" for _ in range(16)),
     ])  # fmt: skip
     return _steps(commands, count)
 
@@ -75,6 +103,45 @@ def test_load_equals_fold_after_groups_that_landed_and_failed(steps: list[Step])
     loader = Loader()
     loader.add(run.rows.values())
     assert picture(loader.finish(run.view.position)) == picture(run.view)
+
+
+@given(stepped(30) | crowded(30) | _steps(mesh_makers, 30), st.integers(1, 5))
+def test_a_leader_that_folds_what_it_planned_sees_what_a_member_reads_from_the_rows(steps: list[Step], most: int) -> None:
+    """Down to the types of values, which `==` does not look at, and to what is told to have changed."""
+
+    def folds(view: View, group: Group, position: Position, planned: Mapping[Key, Entry]) -> Changes:
+        told, read = fold(view, group, position, planned), fold(member, group, position)
+        assert [repr(part) for part in _parts(told)] == [repr(part) for part in _parts(read)]
+        assert told.topics == read.topics
+        assert picture(view) == picture(member)
+        return told
+
+    member = opened({})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(leading, "fold", folds)
+        played(steps, most)
+
+
+def _parts(changes: Changes) -> Sequence[object]:
+    return *changes.nodes, *changes.instances, *changes.checks
+
+
+@given(signing(30) | _steps(mesh_makers, 30), st.integers(1, 5))
+def test_the_short_way_of_a_registration_plans_what_the_long_way_does(steps: list[Step], most: int) -> None:
+    def both(draft: Draft, command: cmd.Command, now: Timestamp) -> Decision:
+        long = Draft(draft.view, draft.overlay, draft.revision)
+        with pytest.MonkeyPatch.context() as long_way:
+            long_way.setattr(registering, "_signs_in", lambda *_: False)
+            expected = plan(long, command, now)
+        decision = plan(draft, command, now)
+        assert decision == expected
+        assert (list(draft.rows.items()), draft.touched, draft.aliased) == (list(long.rows.items()), long.touched, long.aliased)
+        assert repr(draft.values) == repr(long.values)
+        return decision
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(leading, "plan", both)
+        played(steps, most)
 
 
 @given(stepped(30))

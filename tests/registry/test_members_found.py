@@ -13,6 +13,7 @@ from callboard.model.errors import IndeterminateError
 from callboard.model.instance import InstanceSpec
 from callboard.model.members import Card
 from callboard.model.rows import Group, Outcome, Position, Refusal
+from callboard.registry import following
 from callboard.registry import leader as leaders
 from callboard.registry.messages import Beats, Message, decode_message
 from callboard.registry.pending import Promise
@@ -317,6 +318,43 @@ def test_rows_that_were_edited_by_hand_are_told_to_watchers() -> None:
             await one._following._reload()  # noqa: SLF001  # as after `DivergedError`
             [change] = told
             assert [each.after.output for each in change.checks if each.after is not None] == ["new"]
+
+    played(play)
+
+
+def test_a_view_that_is_loaded_anew_is_compared_in_turns_and_shown_whole(monkeypatch: Patch) -> None:
+    """Nothing of it before, also when it is given up on the way."""
+    monkeypatch.setattr(following, "_STEP_ROWS_COUNT", 1)
+
+    async def play(clock: VirtualClock) -> None:
+        async with cluster(clock) as made:
+            one = made.followers[0]
+            for number in range(5):
+                await outcome_of(made.leader.submit(registration(ttl(300), instance=f"i{number}", check=f"c{number}", nonce=f"r{number}")))
+            await made.wait(0.1)
+            told: list[Changes] = []
+            one.subscribe(told.append)
+            for key, row in list(made.engine.rows.items()):
+                made.engine.rows[key] = row._replace(value=row.value.replace(b"10.0.0.1", b"10.9.9.9"))
+            await one._following.stop()  # noqa: SLF001
+            view = one.view
+
+            async def reloaded(turns_max_count: int) -> int:
+                loading, turns = asyncio.create_task(one._following._reload()), 0  # noqa: SLF001  # as after `DivergedError`
+                while turns < turns_max_count and not loading.done():
+                    assert (one.view, told) == (view, [])
+                    turns += 1
+                    await asyncio.sleep(0)
+                loading.cancel()
+                await asyncio.wait({loading})
+                return turns
+
+            assert await reloaded(10) == 10
+            assert (one.view, told) == (view, [])
+            assert 10 < await reloaded(10_000) < 10_000, "a turn of the loop for each instance and each check"
+            assert one.view is not view
+            assert [change.after.address for change in told[0].nodes if change.after is not None] == ["10.9.9.9"]
+            assert len(told) == 1
 
     played(play)
 

@@ -1,7 +1,7 @@
 # ruff: noqa: SLF001  # a mutant breaks what is inside, on purpose
 """One mutant per rule of the leader and the driver. Each must be caught by the test that carries the rule's name."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import pytest
@@ -12,13 +12,15 @@ from callboard.core.catalog import planning
 from callboard.core.catalog.changes import Changes
 from callboard.core.catalog.draft import Draft
 from callboard.core.catalog.fold import fold
-from callboard.core.catalog.overlay import Overlay
+from callboard.core.catalog.overlay import Entry, Overlay
 from callboard.core.catalog.registering import Decision
+from callboard.core.catalog.view import View
 from callboard.core.liveness import Liveness
 from callboard.core.steady import SteadyTime
 from callboard.model.errors import DeposedError, IndeterminateError
-from callboard.model.rows import Group, Outcome, Position, RefusalReason
+from callboard.model.rows import Group, Key, Outcome, Position, RefusalReason
 from callboard.model.time import Timestamp
+from callboard.registry import leader as leading
 from callboard.registry.committer import Committer, LeadLostError
 from callboard.registry.leader import Batch, Leader
 from callboard.registry.submission import Submission
@@ -103,6 +105,16 @@ def _view_folded_from_the_command(patch: Patch) -> None:
         return outcome
 
     patch.setattr(Leader, "take", take)
+
+
+def _what_was_planned_last_is_folded_first(patch: Patch) -> None:
+    """The value of a later command is taken for that of the row."""
+
+    def folds(view: View, group: Group, position: Position, planned: Mapping[Key, Entry]) -> Changes:
+        last = {key: Entry(planned[key].value, row.revision) for key, row in group.rows.items() if row and key in planned}
+        return fold(view, group, position, last)
+
+    patch.setattr(leading, "fold", folds)
 
 
 def _later_ones_not_planned_again(patch: Patch) -> None:
@@ -194,6 +206,7 @@ MUTANTS = [
     Mutant("released before the commit returned", _released_before_the_commit, LIVED, SEEDS),
     Mutant("view folded from the command", _view_folded_from_the_command, PLANNED, STEPS),
     Mutant("overlay kept after a failed group", _replace(Overlay, "clear", lambda _: None), PLANNED, STEPS),
+    Mutant("a row is taken for what a later command made of it", _what_was_planned_last_is_folded_first, CROWDED, FEW),
     Mutant("later commands not planned again", _later_ones_not_planned_again, PLANNED, STEPS),
     Mutant("overlay forgets what is planned again", _overlay_forgets_what_is_planned_again, CROWDED, FEW),
     Mutant("a sweep ignores the overlay", _sweep_ignores_the_overlay, CROWDED, FEW),

@@ -17,7 +17,7 @@ THROUGH = {"X-Forwarded-For": "203.0.113.1, 198.51.100.9"}
 def call(server: ServerProcess, method: str, path: str, body: object = None, headers: dict[str, str] | None = None) -> bytes:
     data = json.dumps(body).encode() if body is not None else None
     asked = urllib.request.Request(server.url + path, data, headers or {}, method=method)
-    with urllib.request.urlopen(asked, timeout=10) as answer:
+    with urllib.request.urlopen(asked, timeout=60) as answer:
         return bytes(answer.read())
 
 

@@ -77,6 +77,23 @@ def test_dev_and_a_place_to_keep_things_contradict_each_other(flags: dict[str, o
         check_place(load(flags, environment, file))
 
 
+@pytest.mark.parametrize(
+    ("environment", "file", "said"),
+    [
+        ({}, 'htpp = ["127.0.0.1:1"]', "htpp: no such setting in the file; did you mean http"),
+        ({}, "[tune.dns]\nservice_ttl = 3", "tune.dns.service_ttl: no such setting; did you mean service_ttl"),
+        ({}, "[tune.sqllite]\nx = 3", "tune.sqllite: no such room; did you mean sqlite"),
+        ({}, "[tune.unix]\nzzzzz = 3", "tune.unix.zzzzz: no such setting; there are "),
+        ({"CALLBOARD_HTPP": "x"}, "", "CALLBOARD_HTPP: no such setting; did you mean CALLBOARD_HTTP"),
+        ({"CALLBOARD_XYZZY": "x"}, "", "CALLBOARD_XYZZY: no such setting; `callboard serve --print-config` lists them"),
+    ],
+)
+def test_a_setting_that_is_none_is_told_the_nearest(environment: dict[str, str], file: str, said: str) -> None:
+    with pytest.raises(InvalidError) as caught:
+        load({}, environment, file)
+    assert said in str(caught.value)
+
+
 def test_dev_on_the_command_line_comes_before_what_image_and_file_say_as_ever() -> None:
     check_place(load({"dev": True}, {"CALLBOARD_DATA": "x"}, 'store = "memory:"'))
     check_place(load({"data": "x"}, {"CALLBOARD_DEV": "false"}))

@@ -57,12 +57,12 @@ def served(log: Path, *flags: str) -> Iterator[ServerProcess]:
             yield ServerProcess(popen, json.loads(popen.stdout.readline()))
         finally:
             popen.terminate()
-            assert popen.wait(10) == 0
+            assert popen.wait(60) == 0
 
 
 def fetch(url: str, context: ssl.SSLContext, host: str = "") -> bytes:
     asked = urllib.request.Request(url, headers={"Host": host} if host else {})
-    with urllib.request.urlopen(asked, timeout=10, context=context) as answer:
+    with urllib.request.urlopen(asked, timeout=60, context=context) as answer:
         return bytes(answer.read())
 
 
@@ -72,7 +72,7 @@ def https(server: ServerProcess) -> str:
 
 def shown(server: ServerProcess, context: ssl.SSLContext) -> str:
     host, _, port = https(server).removeprefix("https://").rpartition(":")
-    with socket.create_connection((host, int(port)), timeout=10) as plain, context.wrap_socket(plain, server_hostname=host) as secure:
+    with socket.create_connection((host, int(port)), timeout=60) as plain, context.wrap_socket(plain, server_hostname=host) as secure:
         certificate = secure.getpeercert()
     assert certificate is not None
     return str(certificate["serialNumber"])
@@ -146,7 +146,7 @@ def test_sighup_changes_the_log_and_names_what_waits_for_the_next_start(tmp_path
         server.popen.send_signal(signal.SIGHUP)
         poll_until(lambda: "parked_max_count" in log.read_text())
         lines = [json.loads(line)["message"] for line in log.read_text().splitlines() if line.startswith("{")]
-        assert lines == [
+        assert [line for line in lines if line.startswith("reload: ")] == [  # a machine that stood still is told of, too
             "reload: datacenter was changed; that holds from the next start",
             "reload: log_level is info now",
             "reload: log_format is json now",
@@ -169,7 +169,7 @@ def test_sighup_before_the_server_is_ready_neither_ends_it_nor_is_forgotten(tmp_
         assert popen.stdout.readline().startswith('{"ready":true'), log.read_text()
         poll_until(lambda: "reload: nothing has changed" in log.read_text())
         popen.terminate()
-        assert popen.wait(10) == 0
+        assert popen.wait(60) == 0
 
 
 def hears_hangups(pid: int) -> bool:

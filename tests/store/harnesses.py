@@ -23,7 +23,7 @@ class MemoryHarness:
     """Several members on one engine."""
 
     deviations: Mapping[str, str] = {"an_acknowledged_group_survives_a_kill": "the rows are in the memory of the process"}
-    patience_s = 20.0
+    patience_s = 60.0
 
     def __init__(self) -> None:
         self.engine = self._engine()
@@ -88,7 +88,7 @@ class SqliteHarness:
         ),
         "a data directory has one member",
     )
-    patience_s = 20.0
+    patience_s = 60.0
 
     def __init__(self, root: Path) -> None:
         self._root = root

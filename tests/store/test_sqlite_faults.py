@@ -19,7 +19,7 @@ from callboard.testing.store_suite_kit import Scribe, fold, followed, loaded, ne
 from tests.store.test_sqlite_file import opened
 from tests.support import run
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 @contextmanager

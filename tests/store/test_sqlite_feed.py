@@ -9,7 +9,7 @@ from callboard.testing.store_suite_kit import Scribe, next_of
 from tests.store.test_sqlite_file import opened
 from tests.support import run
 
-PATIENCE_S: Final = 20.0
+PATIENCE_S: Final = 60.0
 
 
 def test_groups_are_kept_in_memory_only_while_somebody_follows(tmp_path: Path) -> None:

@@ -13,12 +13,13 @@ from callboard.model.rows import ORIGIN
 from callboard.model.time import Timestamp
 from callboard.net.tasks import spawn
 from callboard.store.sqlite.database import DATABASE_NAME, SCHEMA_VERSION, connect_writer
+from callboard.store.sqlite.engine import AT_ONCE_COUNT
 from callboard.store.sqlite.settings import SqliteSettings
 from callboard.store.sqlite.store import SqliteStore
 from callboard.testing.store_suite_kit import Scribe, fold, followed, loaded, next_of
 from tests.support import run
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 class Wall:
@@ -338,5 +339,21 @@ def test_unique_no_trace_is_left_of_a_position_before_everything(tmp_path: Path)
         store = await opened(tmp_path)
         assert await loaded(store) == (ORIGIN, {})
         await store.close()
+
+    run(scenario())
+
+
+# --- many rows at once -------------------------------------------------------------------------------------------------------------------
+
+
+def test_groups_of_every_size_are_written_whole(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        scribe = await Scribe.elect(await opened(tmp_path))
+        for count in (1, AT_ONCE_COUNT - 1, AT_ONCE_COUNT, AT_ONCE_COUNT + 1, 3 * AT_ONCE_COUNT, 3 * AT_ONCE_COUNT + 5):
+            await scribe.write({f"k/{count - number}": b"%d" % count for number in range(count)})
+            await scribe.write({f"n/{count}/{number}": b"new" for number in range(count)} | {f"k/{count}": None})
+        assert await loaded(scribe.store) == (scribe.head, fold(scribe.groups))
+        assert await followed(scribe.store, ORIGIN, scribe.head, PATIENCE_S) == scribe.groups
+        await scribe.store.close()
 
     run(scenario())

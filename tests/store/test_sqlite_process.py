@@ -87,7 +87,7 @@ async def survivors(directory: Path, began: int, last: int) -> int:
     if head.revision:
         assert {key: (int(row.value), row.revision) for key, row in rows.items()} == dict.fromkeys(KEYS, (head.revision, head.revision))
         start = Position(Revision(began), b"m%d" % began if began else b"")
-        history = await followed(store, start, head, 20)
+        history = await followed(store, start, head, 60)
         assert [group.last for group in history] == list(range(began + 1, head.revision + 1))
     await store.close()
     return head.revision

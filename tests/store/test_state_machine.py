@@ -42,7 +42,7 @@ class SmallHarness(SqliteHarness):
 async def answer(work: Coroutine[Any, Any, T]) -> T | str:
     """What a call answers; an error by its name."""
     try:
-        return await asyncio.wait_for(work, 30)
+        return await asyncio.wait_for(work, 60)
     except CallboardError as error:
         return type(error).__name__ + str(getattr(error, "first", ""))
 

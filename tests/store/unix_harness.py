@@ -34,7 +34,7 @@ async def no_words(_body: bytes) -> bytes:
 class UnixHarness:
     """Each member has a channel of its own to one held store."""
 
-    patience_s = 20.0
+    patience_s = 60.0
 
     def __init__(self, behind: Behind, deviations: Mapping[str, str]) -> None:
         self.deviations = deviations

@@ -1,6 +1,5 @@
 """The network of the fault suite does to links what it says, and to nothing else."""
 
-import contextlib
 import os
 import socket
 import subprocess
@@ -13,6 +12,7 @@ import pytest
 
 from callboard.testing.cluster_network import Network
 from tests.support import poll_until
+from tests.testing.echoing import echoing
 
 ME = "me"
 
@@ -20,29 +20,8 @@ ME = "me"
 @pytest.fixture
 def echo() -> Iterator[int]:
     """The port of a server that says back what it hears."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=_accept, args=(listener,))
-        thread.start()
-        yield listener.getsockname()[1]
-        listener.shutdown(socket.SHUT_RDWR)
-        thread.join()
-
-
-def _accept(listener: socket.socket) -> None:
-    talks = []
-    with contextlib.suppress(OSError):
-        while True:
-            sock, _ = listener.accept()
-            talks.append(threading.Thread(target=_talk, args=(sock,)))
-            talks[-1].start()
-    for talk in talks:
-        talk.join()
-
-
-def _talk(sock: socket.socket) -> None:
-    with sock, contextlib.suppress(OSError):
-        while piece := sock.recv(65_536):
-            sock.sendall(piece)
+    with echoing() as port:
+        yield port
 
 
 @pytest.fixture
@@ -54,7 +33,7 @@ def network() -> Iterator[Network]:
 
 
 def dial(port: int) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", port), timeout=5)
+    return socket.create_connection(("127.0.0.1", port), timeout=60)
 
 
 def said_back(sock: socket.socket, said: bytes) -> bytes:
@@ -76,7 +55,7 @@ def silent(sock: socket.socket) -> bool:
     except TimeoutError:
         return True
     finally:
-        sock.settimeout(5)
+        sock.settimeout(60)
     return False
 
 

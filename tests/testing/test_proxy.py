@@ -7,35 +7,14 @@ import pytest
 
 from callboard.testing.proxy import Proxy
 from tests.support import poll_until
+from tests.testing.echoing import echoing
 
 
 @pytest.fixture
 def echo() -> Iterator[int]:
     """The port of a server that says back what it hears, and `bye` at the end."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=_accept, args=(listener,))
-        thread.start()
-        yield listener.getsockname()[1]
-        listener.shutdown(socket.SHUT_RDWR)
-        thread.join()
-
-
-def _accept(listener: socket.socket) -> None:
-    talks = []
-    with contextlib.suppress(OSError):
-        while True:
-            sock, _ = listener.accept()
-            talks.append(threading.Thread(target=_talk, args=(sock,)))
-            talks[-1].start()
-    for talk in talks:
-        talk.join()
-
-
-def _talk(sock: socket.socket) -> None:
-    with sock, contextlib.suppress(OSError):
-        while piece := sock.recv(65_536):
-            sock.sendall(piece)
-        sock.sendall(b"bye")
+    with echoing(goodbye=b"bye") as port:
+        yield port
 
 
 @pytest.fixture
@@ -48,7 +27,7 @@ def proxy(echo: int) -> Iterator[Proxy]:
 
 
 def dial(proxy: Proxy) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", proxy.port), timeout=5)
+    return socket.create_connection(("127.0.0.1", proxy.port), timeout=60)
 
 
 def read_to_end(sock: socket.socket) -> bytes:
@@ -84,7 +63,7 @@ def test_cut_is_silence_on_old_and_new_connections_and_nothing_is_lost_after_it(
                 sock.settimeout(0.2)
                 with pytest.raises(TimeoutError):
                     sock.recv(16)
-                sock.settimeout(5)
+                sock.settimeout(60)
             proxy.set_mode("open")
             assert old.recv(16) == b"two"
             assert new.recv(16) == b"two"
@@ -116,10 +95,10 @@ def test_close_leaves_no_thread_and_no_port(proxy: Proxy) -> None:
     with dial(proxy) as sock:
         other = Proxy()
         other.close()
-        assert [thread.name for thread in threading.enumerate()].count("callboard-proxy") == 1
+        poll_until(lambda: [thread.name for thread in threading.enumerate()].count("callboard-proxy") == 1)
         sock.sendall(b"still")
         assert sock.recv(16) == b"still"
-    poll_until(lambda: _free(other.port), 5)
+    poll_until(lambda: _free(other.port))
 
 
 def _free(port: int) -> bool:

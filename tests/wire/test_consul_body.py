@@ -93,6 +93,21 @@ def test_null_stands_for_nothing() -> None:
     assert (body.id, body.tags, body.port, body.check, body.meta) == ("", (), 0, None, {})
 
 
+def test_null_in_a_list_or_a_map_stands_for_an_empty_item() -> None:
+    body = SERVICE.decode(
+        b'{"Name":"w","Tags":["a",null],"Meta":{"a":null,"b":"c"},"TaggedAddresses":{"lan":null},"Check":{"TTL":"1s","Header":{"A":null,'
+        b'"B":[null]}},"Proxy":{"Config":{"any":null}}}'
+    )
+    assert (body.tags, body.meta, body.tagged_addresses["lan"].port) == (("a", ""), {"a": "", "b": "c"}, 0)
+    assert body.check is not None
+    assert body.check.header == {"A": (), "B": ("",)}
+    assert body.proxy is not None
+    assert body.proxy.config == {"any": None}
+    register = REGISTER.decode(b'{"Node":"n","NodeMeta":{"a":null},"TaggedAddresses":{"lan":null},"Service":{"Service":"s","Tags":[null]}}')
+    assert (register.node_meta, register.tagged_addresses) == ({"a": ""}, {"lan": ""})
+    assert SERVICE.decode(b"null").name == ""
+
+
 def test_durations_are_text_or_nanoseconds() -> None:
     assert [CHECK.decode(b'{"TTL":%s}' % text).ttl for text in (b'"1.5s"', b"15", b"15.7", b'"0"')] == [1_500_000_000, 15, 15, 0]
 

@@ -17,6 +17,7 @@ Command = Callable[..., None]
 _NAMESPACE: Final = "CALLBOARD_NAMESPACE"
 """The SDK's too (`callboard.client.board_settings`)."""
 _CONSUL: Final = "consul://"
+WAITS: Final = "Longest wait for an answer (10s)."
 
 
 class Server(NamedTuple):
@@ -40,26 +41,24 @@ class Server(NamedTuple):
         return from_environment(os.environ, urls=split_urls(self.url), timeout_ms=self.timeout_ms)
 
 
-def connecting(command: Command, *, waits: str = "Longest wait for an answer (10s).") -> Command:
-    """Give a command `--url`, `--namespace` and `--timeout`, as its argument `server`. `waits` is the help of the last."""
+def connecting(command: Command, *, waits: str = WAITS, namespaced: bool = True) -> Command:
+    """Give a command `--url`, `--namespace` and `--timeout`, as its argument `server`. `waits` is the help of the last; a command that is
+    about everything the server has is not `namespaced`."""
 
     @functools.wraps(command)
-    def asking(*arguments: object, url: str, namespace: str, timeout_ms: int, **options: object) -> None:
+    def asking(*arguments: object, url: str, timeout_ms: int, namespace: str = "", **options: object) -> None:
         command(*arguments, server=Server(url, namespace, timeout_ms), **options)
 
-    for add in (
-        click.option("--timeout", "timeout_ms", callback=duration_ms, metavar="DURATION", help=waits),
-        click.option(
-            "--namespace", default="", envvar=_NAMESPACE, metavar="NAME", help=f"Name space; comes before {_NAMESPACE} (`public`)."
-        ),
-        click.option("--url", default="", metavar="URL,...", help="Servers to ask; comes before CALLBOARD_URL."),
-    ):
-        add(asking)
+    click.option("--timeout", "timeout_ms", callback=duration_ms, metavar="DURATION", help=waits)(asking)
+    if namespaced:
+        text = f"Name space; comes before {_NAMESPACE} (`public`)."
+        click.option("--namespace", default="", envvar=_NAMESPACE, metavar="NAME", help=text)(asking)
+    click.option("--url", default="", metavar="URL,...", help="Servers to ask; comes before CALLBOARD_URL.")(asking)
     return asking
 
 
-def reading(command: Command, *, waits: str = "Longest wait for an answer (10s).") -> Command:
+def reading(command: Command, *, waits: str = WAITS, namespaced: bool = True) -> Command:
     """Give a command `-o`, as its argument `form`, and what `connecting` gives."""
-    asking = connecting(command, waits=waits)
+    asking = connecting(command, waits=waits, namespaced=namespaced)
     click.option("-o", "--output", "form", type=click.Choice(FORMATS), default="table", help="Form of the output (table).")(asking)
     return asking

@@ -1,4 +1,4 @@
-"""Which columns each kind of answer has."""
+"""Which columns each kind of answer has: in one place, so that every command shows a thing the same way."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime

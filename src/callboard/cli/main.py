@@ -52,6 +52,18 @@ class LazyGroup(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does it, and for a name that is mistyped the nearest ones."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            from difflib import get_close_matches
+
+            near = get_close_matches(args[0], COMMANDS)
+            if not near:
+                raise
+            raise click.UsageError(f"{error.message} Did you mean {' or '.join(map(repr, near))}?", ctx) from error
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The table, as the help shows it."""
         with formatter.section("Commands"):
@@ -79,9 +91,15 @@ def main() -> None:
     """A service registry and discovery server, and the commands that ask it.
 
     \b
-    CALLBOARD_URL        servers to ask, a comma list (else CONSUL_HTTP_ADDR; default http://127.0.0.1:8500)
+    CALLBOARD_URL        servers to ask, a comma list; else CONSUL_HTTP_ADDR
+                         (http://127.0.0.1:8500)
+    CALLBOARD_NAMESPACE  the name space that is meant, without --namespace
     CALLBOARD_TOKEN      sent with every request, if set
-    CALLBOARD_CA_FILE    CAs (PEM) of servers with an https URL; CALLBOARD_CERT_FILE and CALLBOARD_KEY_FILE: shown to servers that want it
-    CALLBOARD_NAMESPACE  the name space that is meant, if no --namespace says another
-    Exit codes: 0 ok, 1 error, 2 usage, 3 not found, 4 unhealthy or incompatible, 5 unreachable, 130 interrupted.
+    CALLBOARD_CA_FILE    CAs (PEM) of servers with an https URL
+    CALLBOARD_CERT_FILE  certificate (PEM) for servers that want one,
+    CALLBOARD_KEY_FILE   and its key
+
+    \b
+    Exit codes: 0 ok, 1 error, 2 usage, 3 not found,
+    4 unhealthy or incompatible, 5 unreachable, 130 interrupted.
     """

@@ -1,5 +1,7 @@
 """The commands that ask once: services, instances, resolve, status, members."""
 
+from functools import partial
+
 import click
 
 from callboard.cli import layouts
@@ -62,7 +64,7 @@ def resolve(ctx: click.Context, *, server: Server, form: str, service: str, choi
 
 @click.command()
 @click.pass_context
-@reading
+@partial(reading, namespaced=False)
 def status(ctx: click.Context, server: Server, form: str) -> None:
     """Show the server that answers, what its catalog holds, and how old its answers may be.
 
@@ -83,7 +85,7 @@ def status(ctx: click.Context, server: Server, form: str) -> None:
 
 @click.command()
 @click.pass_context
-@reading
+@partial(reading, namespaced=False)
 def members(ctx: click.Context, server: Server, form: str) -> None:
     """List the servers of the cluster, and which of them leads. Exit code 4 when none does."""
     with server.client() as client:

@@ -1,4 +1,4 @@
-"""`callboard watch`: changes, one a line, as they happen."""
+"""`callboard watch`: changes, one a line, as they happen; until Ctrl-C, also over restarts of the server."""
 
 import sys
 from collections.abc import Iterable, Iterator

@@ -115,6 +115,8 @@ def register(*, server: Server, service: str, hold: bool, **said: object) -> Non
             _hold(client, registration)
         else:
             _say("registered", client.put(registration))
+            if registration.checks and registration.checks[0].ttl_ms:
+                hint("it is critical until a heartbeat comes, and whenever none comes in time; --hold sends them")
 
 
 @click.command()
@@ -136,7 +138,7 @@ def drain(*, server: Server, instance_id: str, node: str, off: bool) -> None:
     """Hide the instance ID from new callers; who calls it already may finish. Exit code 3 when there is none."""
     with server.client() as client:
         turn = client.undrain if off else client.drain
-        _say("serving again" if off else "draining", turn(instance_id, node=node, namespace=server.namespace))
+        _say("serving" if off else "draining", turn(instance_id, node=node, namespace=server.namespace))
 
 
 def _hold(client: Client, registration: Registration) -> None:

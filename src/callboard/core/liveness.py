@@ -24,7 +24,7 @@ from callboard.model.time import MILLISECOND, SECOND, Duration, Instant
 
 CheckKey = tuple[str, str, str]
 """Namespace, node (lower case), check id."""
-_MARKS: Final = {Status.PASSING: 1, Status.WARNING: 2, Status.CRITICAL: 3, Status.MAINTENANCE: 4}
+MARKS: Final = {Status.PASSING: 1, Status.WARNING: 2, Status.CRITICAL: 3, Status.MAINTENANCE: 4}
 """By status: marks of TTL checks without an output."""
 _AGAIN: Final = Duration(SECOND)
 _LOOK_AGAIN: Final = Duration(SECOND)
@@ -58,6 +58,8 @@ class Liveness:
 
     def __init__(self, settings: LivenessSettings) -> None:
         self.ttls: Deadlines[CheckKey] = Deadlines()
+        """A TTL check without an output has the mark of its status (`MARKS`): `renew_marked` is its sign of life, where it has that status
+        still, is not overdue, and nothing else is to be said."""
         self.reaps: Deadlines[CheckKey] = Deadlines()
         self._hold_max = settings.hold_max_ms * MILLISECOND
         self._overdue: Overdue[CheckKey] = Overdue()
@@ -106,7 +108,7 @@ class Liveness:
 
     def _arm(self, key: CheckKey, check: Check, ttl: Duration, now: Instant) -> None:
         self.ttls.arm(key, ttl, now)
-        self.ttls.mark(key, NO_MARK if check.output else _MARKS[check.status])
+        self.ttls.mark(key, NO_MARK if check.output else MARKS[check.status])
 
     def _watch_reap(self, before: Check | None, check: Check, now: Instant) -> None:
         key, after = key_of(check), check.definition.deregister_after
@@ -149,10 +151,6 @@ class Liveness:
             self._take_back(key, span, now)
             self.ttls.renew(key, now, door)
         return True
-
-    def beat_silently(self, key: CheckKey, status: Status, now: Instant, door: int = UNKNOWN) -> bool:
-        """The same from a check that has this status and no output, as before, and is not overdue; else nothing happens."""
-        return self.ttls.renew_marked(key, _MARKS[status], now, door)
 
     def beat_all(self, keys: Sequence[CheckKey], now: Instant, door: int = UNKNOWN) -> list[int]:
         """The same for many. Answers the places of those that are unknown or critical."""

@@ -28,13 +28,11 @@ def signs_of_life(command: Command, view: View) -> Iterator[CheckKey]:
 def _check_of(target: Target, view: View) -> Iterator[CheckKey]:
     """On its node, else wherever it is."""
     node = target.node.lower()
-    space = view.spaces.get(target.namespace)
-    if space is None or not target.anywhere or target.id in view.holders(target.namespace, node):
+    if not target.anywhere or target.namespace not in view.spaces or target.id in view.holders(target.namespace, node):
         yield target.namespace, node, target.id
         return
-    for elsewhere, holders in space.holders.items():
-        if target.id in holders:
-            yield target.namespace, elsewhere, target.id
+    for elsewhere in view.nodes_of_check(target.namespace, target.id):
+        yield target.namespace, elsewhere, target.id
 
 
 def _registered(command: RegisterCheck, view: View) -> Iterator[CheckKey]:
@@ -43,10 +41,8 @@ def _registered(command: RegisterCheck, view: View) -> Iterator[CheckKey]:
         yield PUBLIC, command.node.name.lower(), command.check.id
         return
     node = instance.node.lower()
-    space = view.spaces.get(instance.namespace)
-    if space is None or not instance.anywhere or instance.id in space.by_node.get(node, ()):
+    if not instance.anywhere or instance.namespace not in view.spaces or instance.id in view.on_node(instance.namespace, node):
         yield instance.namespace, node, command.check.id
         return
-    for elsewhere, there in space.by_node.items():
-        if instance.id in there:
-            yield instance.namespace, elsewhere, command.check.id
+    for elsewhere in view.nodes_of_instance(instance.namespace, instance.id):
+        yield instance.namespace, elsewhere, command.check.id

@@ -40,6 +40,8 @@ _UNIT: Final = frozenset("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqr
 
 def validate(definition: Definition) -> None:
     """Raise `InvalidError` for a definition nobody could run."""
+    if isinstance(definition, TtlCheck) and MILLISECOND <= definition.ttl <= SPAN_MAX and not definition.deregister_after:
+        return  # what most checks are
     for field in ("ttl", "interval", "timeout", "deregister_after"):
         if getattr(definition, field, 0) > SPAN_MAX:
             raise InvalidError(field, "must be at most 100 years")

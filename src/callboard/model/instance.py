@@ -153,23 +153,29 @@ class InstanceSpec(Struct, frozen=True, gc=False, kw_only=True):
     def __post_init__(self) -> None:
         names.name("service", self.service)
         names.name("service id", self.id)
-        names.name("namespace", self.namespace)
+        if self.namespace != names.PUBLIC:
+            names.name("namespace", self.namespace)
         names.port("port", self.port)
-        names.tags("tags", self.tags)
-        names.meta("meta", self.meta)
-        if self.address:
-            names.name("address", self.address)
-        if self.address in ANY_ADDRESS:
-            raise InvalidError(
-                "address", f"{self.address} is no address that others could call; name one, or leave it out for the caller's"
-            )
+        if self.tags:
+            names.tags("tags", self.tags)
+        if self.meta:
+            names.meta("meta", self.meta)
+        if address := self.address:
+            names.name("address", address)
+        if address in ANY_ADDRESS:
+            raise InvalidError("address", f"{address} is no address that others could call; name one, or leave it out for the caller's")
+        if self.tagged:
+            self._check_tagged()
+        if self.says_more:
+            self._check_mesh()
+        weights = self.weights
+        if weights is not DEFAULT_WEIGHTS and (not 1 <= weights.passing <= WEIGHT_MAX or not 0 <= weights.warning <= WEIGHT_MAX):
+            raise InvalidError("weights", f"Passing must be 1 to {WEIGHT_MAX}, Warning 0 to {WEIGHT_MAX}")
+
+    def _check_tagged(self) -> None:
         for label, tagged in self.tagged.items():
             names.name("tagged address", label)
             names.port(f"port of tagged address {label}", tagged.port)
-        if self.says_more:
-            self._check_mesh()
-        if not 1 <= self.weights.passing <= WEIGHT_MAX or not 0 <= self.weights.warning <= WEIGHT_MAX:
-            raise InvalidError("weights", f"Passing must be 1 to {WEIGHT_MAX}, Warning 0 to {WEIGHT_MAX}")
 
     def _check_mesh(self) -> None:
         default = service.ports(self.ports)

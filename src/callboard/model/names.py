@@ -21,6 +21,8 @@ META_VALUE_MAX_CHARS: Final = 512
 TEXT_MAX_CHARS: Final = 4096
 _META_KEY_CHARS: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-")
 _LABEL_CHARS: Final = _META_KEY_CHARS
+_PLAIN_VALUE_MAX_CHARS: Final = META_VALUE_MAX_CHARS // 4
+"""So many characters never have more than `META_VALUE_MAX_CHARS` bytes."""
 
 
 def namespace(value: str) -> str:
@@ -30,13 +32,13 @@ def namespace(value: str) -> str:
 
 def name(field: str, value: str, limit: int = NAME_MAX_CHARS) -> str:
     """A name or id: 1 to 255 printable characters, unless `limit` says more. Answers the value, so that it can wrap an assignment."""
+    if 0 < len(value) <= limit and value.isprintable():
+        return value
     if not value:
         raise InvalidError(field, "must not be empty")
     if len(value) > limit:
         raise InvalidError(field, f"must have at most {limit} characters, has {len(value)}")
-    if not value.isprintable():
-        raise InvalidError(field, "must contain only printable characters")
-    return value
+    raise InvalidError(field, "must contain only printable characters")
 
 
 def unfit_for_dns(service: str) -> str:
@@ -60,13 +62,15 @@ def tags(field: str, values: tuple[str, ...]) -> tuple[str, ...]:
     """At most 128 tags of at most 512 characters."""
     if len(values) > TAGS_MAX_COUNT:
         raise InvalidError(field, f"must have at most {TAGS_MAX_COUNT} entries, has {len(values)}")
-    for value in values:
-        text(field, value, TAG_MAX_CHARS)
+    if values and max(map(len, values)) > TAG_MAX_CHARS:
+        text(field, max(values, key=len), TAG_MAX_CHARS)
     return values
 
 
 def meta(field: str, values: Mapping[str, str]) -> Mapping[str, str]:
     """At most 64 pairs; keys of 1 to 128 letters, digits, `_`, `-`; values of at most 512 characters (the limits Consul has)."""
+    if is_plain_meta(values):
+        return values
     if len(values) > META_MAX_COUNT:
         raise InvalidError(field, f"must have at most {META_MAX_COUNT} pairs, has {len(values)}")
     for key, value in values.items():
@@ -75,6 +79,18 @@ def meta(field: str, values: Mapping[str, str]) -> Mapping[str, str]:
         if len(value) > META_VALUE_MAX_CHARS:
             raise InvalidError(field, f"value of {key!r} must have at most {META_VALUE_MAX_CHARS} characters, has {len(value)}")
     return values
+
+
+def is_plain_meta(values: Mapping[str, str]) -> bool:
+    """Whether these are pairs as nearly everybody has them, seen at a glance: few, short even in bytes, keys without `-`. Then no rule that
+    there is for them is broken, here or in Consul."""
+    if not values:
+        return True
+    keys = "".join(values)
+    return (
+        keys.isidentifier() and keys.isascii() and len(keys) <= META_KEY_MAX_CHARS and "" not in values
+        and len(values) <= META_MAX_COUNT and max(map(len, values.values())) <= _PLAIN_VALUE_MAX_CHARS
+    )  # fmt: skip
 
 
 def port(field: str, value: int) -> int:

@@ -118,18 +118,17 @@ def node_key(node: str) -> Key:
 
 def instance_key(namespace: str, node: str, instance: str) -> Key:
     """Key of an instance's row. The service is content, so an id registered under another name moves."""
-    return _key("i", namespace, node, instance)
+    key = f"i/{namespace}/{node}/{instance}"
+    return Key(key) if key.count("/") == _SLASHES_COUNT and "%" not in key else _key("i", namespace, node, instance)
 
 
 def check_key(namespace: str, node: str, check: str) -> Key:
     """Key of a check's row; check ids are unique per namespace and node."""
-    return _key("c", namespace, node, check)
+    key = f"c/{namespace}/{node}/{check}"
+    return Key(key) if key.count("/") == _SLASHES_COUNT and "%" not in key else _key("c", namespace, node, check)
 
 
 def _key(table: str, namespace: str, node: str, name: str) -> Key:
-    key = f"{table}/{namespace}/{node}/{name}"
-    if key.count("/") == _SLASHES_COUNT and "%" not in key:
-        return Key(key)
     return Key(f"{table}/{escape(namespace)}/{escape(node)}/{escape(name)}")
 
 

@@ -17,10 +17,15 @@ COORDINATES: Final = Topic("t/coordinates")
 """The coordinates of all nodes."""
 AUTOPILOT: Final = Topic("t/autopilot")
 """The settings about the care of the servers."""
+_SLASHES_COUNT: Final = 2
+"""Of the topic of a service."""
 
 
 def service_topic(namespace: str, service: str) -> Topic:
     """Instances of a service, their checks and their nodes. Service names differing only in case are one topic."""
+    topic = f"s/{namespace}/{service.lower()}"
+    if topic.count("/") == _SLASHES_COUNT and "%" not in topic:
+        return Topic(topic)
     return Topic(f"s/{escape(namespace)}/{escape(service.lower())}")
 
 
@@ -31,7 +36,8 @@ def connect_topic(namespace: str, service: str) -> Topic:
 
 def node_topic(node: str) -> Topic:
     """A node, its instances and its checks."""
-    return Topic("n/" + escape(node.lower()))
+    node = node.lower()
+    return Topic("n/" + (escape(node) if "/" in node or "%" in node else node))
 
 
 def services_topic(namespace: str) -> Topic:

@@ -14,7 +14,7 @@ from typing import Final
 
 from callboard.core.catalog.changes import Changes
 from callboard.core.catalog.codec import UnreadableRowError
-from callboard.core.catalog.differences import differences
+from callboard.core.catalog.differences import differences, in_steps
 from callboard.core.catalog.fold import fold
 from callboard.core.catalog.loading import Loader
 from callboard.core.catalog.view import View
@@ -25,6 +25,8 @@ from callboard.registry.pending import Promise
 
 _log = logging.getLogger(__name__)
 _GONE_MAX_COUNT: Final = 64
+_STEP_ROWS_COUNT: Final = 5_000
+"""Rows that are compared in one go."""
 
 Folded = Callable[[Group, Changes], None]
 """Called after each group of the feed was folded."""
@@ -149,16 +151,31 @@ class Following:
 
     async def _reload(self) -> None:
         loaded = await self._load_at_last()
+        shown = loaded.position == self.view.position or loaded.revision > self.highest
+        changes = await self._differences(loaded) if shown else None
         self._stats.reloads += 1
         self.base = loaded
-        if loaded.position == self.view.position:
-            before, self.view = self.view, loaded
-            self._replaced(differences(before, loaded))
-        elif loaded.revision <= self.highest:
+        if changes is not None:
+            self.view = loaded
+            self._replaced(changes)
+        else:
             _log.warning(
                 "the store ends at revision %d, %d was shown: the old view serves until it is passed", loaded.revision, self.highest
             )
         self.advanced()
+
+    async def _differences(self, loaded: View) -> Changes:
+        """What a view that was loaded would change. It may be much to look at; nothing is folded meanwhile, for that is done here, too."""
+        steps, count = in_steps(self.view, loaded), 0
+        while True:
+            try:
+                count += next(steps)
+            except StopIteration as end:
+                changes: Changes = end.value
+                return changes
+            if count >= _STEP_ROWS_COUNT:
+                count = 0
+                await asyncio.sleep(0)
 
     # -- waiting
 

@@ -112,33 +112,38 @@ class Leader:
         draft = Draft(self.view, self._overlay, self._next)
         decision = plan(draft, submission.command, now)
         rows = draft.rows
-        size_bytes = 0
+        size_bytes, removes = 0, False
         for key, row in rows.items():
-            size_bytes += len(key) if row is None else len(key) + len(row.value)
-        refusal = decision.refusal or self._too_large(rows, size_bytes)
-        if refusal is not None or not rows:
-            outcome = Outcome(submission.id, Revision(self._next - 1), changed=False, node=decision.node, refusal=refusal)
-            rows, size_bytes = {}, 0
-        else:
-            outcome = Outcome(submission.id, self._next, changed=True, node=decision.node)
+            if row is None:
+                size_bytes += len(key)
+                removes = True
+            else:
+                size_bytes += len(key) + len(row[1])
+        refusal = decision.refusal
+        if refusal is None and (size_bytes > self._small_bytes or len(rows) > self._caps.group_rows):
+            refusal = self._too_large(rows)
+        if refusal is None and rows:
+            revision = self._next
+            outcome = Outcome(submission.id, revision, True, decision.node)  # noqa: FBT003  # by name it takes twice as long
             draft.accept()
-            self._next = Revision(self._next + 1)
-        batch = self._batch(len(rows), size_bytes)
-        if rows:
+            self._next = Revision(revision + 1)
+            batch = self._batch(len(rows), size_bytes)
             if not batch.rows:
-                batch.first = outcome.revision
-            batch.last = outcome.revision
+                batch.first = revision
+            batch.last = revision
             batch.rows.update(rows)
             batch.size_bytes += size_bytes
+        else:
+            outcome = Outcome(submission.id, Revision(self._next - 1), changed=False, node=decision.node, refusal=refusal)
+            batch = self._batch(0, 0)
+            removes = False
         batch.submissions.append(submission)
-        batch.removing.append(None in rows.values())
+        batch.removing.append(removes)
         batch.outcomes.append(outcome)
         self.pending_count += 1
         return outcome
 
-    def _too_large(self, rows: dict[Key, Row | None], size_bytes: int) -> Refusal | None:
-        if size_bytes <= self._small_bytes and len(rows) <= self._caps.group_rows:
-            return None
+    def _too_large(self, rows: dict[Key, Row | None]) -> Refusal | None:
         try:
             judge_limits(rows, self._caps)
         except TooLargeError as error:
@@ -167,7 +172,7 @@ class Leader:
         self.pending_count -= len(batch.submissions)
         if not group.rows:
             return None
-        changes = fold(self.view, group, position)
+        changes = fold(self.view, group, position, self._overlay.entries)
         self._overlay.folded(group)
         return changes
 

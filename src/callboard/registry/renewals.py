@@ -1,14 +1,17 @@
 """Signs of life that enter at this member: noted here while it leads, carried to the leader while another does.
 
-Where this member leads, a heartbeat is a look at the check and the store of one deadline. It lives as long as the registry.
+Where this member leads, a heartbeat is a look at the check and the store of one deadline. It counts from the turn of the loop in which it
+was read, so that the many of one turn need one look at the clock: never from later than it came. It lives as long as the registry.
 """
 
+import asyncio
 from collections.abc import Sequence
 from typing import Protocol
 
 from callboard.core.catalog.commands import ReportCheck, Target
 from callboard.core.liveness import CheckKey
 from callboard.model.check import Status, TtlCheck
+from callboard.model.time import Instant
 from callboard.registry.beating import Beating
 from callboard.registry.door import Door
 from callboard.registry.following import Following
@@ -35,6 +38,10 @@ class Renewals:
         self._door = door
         self._beating = beating
         self._freshness = freshness
+        self._loop_time = asyncio.get_running_loop().time
+        self._turn = -1.0
+        self._heard = Instant(0)
+        """When this turn of the loop was, by the clock of deadlines."""
 
     def renew(self, key: CheckKey, status: Status, output: str) -> bool:
         """A heartbeat that changes nothing but a deadline, acknowledged at once; False when it is more than that, or another member leads.
@@ -44,9 +51,11 @@ class Renewals:
         term = self._door.term
         if term is None or not term.open or not self._member.ready:
             return False
+        if (turn := self._loop_time()) != self._turn:  # the same all through a turn, and cheap
+            self._turn, self._heard = turn, self._now()
         if output:
-            return self._plain(key, status, output) and term.beat(key, self._now()) and term.confirmed()
-        return term.beat_silently(key, status, self._now()) and term.confirmed()
+            return self._plain(key, status, output) and term.beat(key, self._heard) and term.confirmed()
+        return term.beat_silently(key, status, self._heard) and (term.leadership.confirmed_until() is None or term.confirmed())
 
     def renew_all(self, keys: Sequence[CheckKey]) -> Sequence[int] | None:
         """The same for TTL checks that are what their heartbeats say. Answers the places of those that are more than heartbeats; None when

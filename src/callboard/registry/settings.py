@@ -71,8 +71,9 @@ class RegistrySettings(Struct, frozen=True, kw_only=True):
     """It does so once in this time, lest the lead goes round where nobody reaches anybody."""
     island_wait_ms: int = 10_000
     """How long it then leaves the lead to others."""
-    hand_over_wait_ms: int = 5_000
-    """How long a leader that was asked to hand over the lead leaves it to the others."""
+    hand_over_wait_ms: int = 3_000
+    """How long a leader that was asked to hand over the lead leaves it to the others. Less than `leader_wait_ms`: when all have handed it
+    over in a row, the first takes it again before those who wait for a leader give up."""
     retry_wait_ms: int = 500
     """Wait before the store is asked again that failed: to follow, to load, to join, to campaign."""
     level: int = LEVEL

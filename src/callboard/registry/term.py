@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from callboard.core.catalog import commands as cmd
 from callboard.core.catalog.changes import Changes
 from callboard.core.doors import LOCAL, Doors
-from callboard.core.liveness import CheckKey, Liveness, LivenessSettings
+from callboard.core.liveness import MARKS, CheckKey, Liveness, LivenessSettings
 from callboard.model.check import Status
 from callboard.model.errors import DivergedError, StoreError
 from callboard.model.members import Card
@@ -45,6 +45,7 @@ class Term:
         self.leadership = leadership
         self.doors = Doors()
         self.liveness = Liveness(liveness)
+        self._renew_marked = self.liveness.ttls.renew_marked
         self.open = False
         """Whether commands and heartbeats are taken."""
         self.confirmed_at = means.clock.now()
@@ -196,19 +197,22 @@ class Term:
 
     def _heard(self, command: cmd.Command, node: str, door: int) -> None:
         """A registration or report is a sign of life: its deadlines start again now, before anything else can be planned."""
-        now = self._now()
-        if isinstance(command, cmd.ReportCheck):
+        if isinstance(command, cmd.Register):
+            span = self.liveness.ttls.span
+            for attached in command.checks:
+                key = command.namespace if attached.instance else PUBLIC, node, attached.check.id
+                if span(key) is not None:  # else it is new
+                    self.liveness.beat(key, self._now(), door)
+            placed = self._leader.view.placed(command.namespace, node, command.instance.id) if command.instance is not None else None
+            if placed is not None:
+                for check in placed.checks:
+                    self.liveness.signed_in((check.namespace, node, check.id), self._now())
+        elif isinstance(command, cmd.ReportCheck):
             if command.status is not Status.CRITICAL:
-                self.liveness.beat((command.target.namespace, node, command.target.id), now, door)
+                self.liveness.beat((command.target.namespace, node, command.target.id), self._now(), door)
         elif isinstance(command, cmd.RegisterCheck):
             namespace = command.instance.namespace if command.instance is not None else PUBLIC
-            self.liveness.beat((namespace, node, command.check.id), now, door)
-        elif isinstance(command, cmd.Register):
-            for attached in command.checks:
-                self.liveness.beat((command.namespace if attached.instance else PUBLIC, node, attached.check.id), now, door)
-            placed = self._leader.view.placed(command.namespace, node, command.instance.id) if command.instance is not None else None
-            for check in placed.checks if placed is not None else ():
-                self.liveness.signed_in((check.namespace, node, check.id), now)
+            self.liveness.beat((namespace, node, command.check.id), self._now(), door)
 
     def beat(self, key: CheckKey, heard: Instant, door: int = LOCAL) -> bool:
         """Note a heartbeat that changes nothing but a deadline; False when it is more than that: the check is unknown or critical.
@@ -225,7 +229,7 @@ class Term:
         so, or not sure."""
         if self._leader.planning and self._changing(key):
             return False
-        if not self.liveness.beat_silently(key, status, heard, LOCAL):
+        if not self._renew_marked(key, MARKS[status], heard, LOCAL):
             return False
         self._stats.beats += 1
         return True

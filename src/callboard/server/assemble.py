@@ -28,18 +28,14 @@ from callboard.server.files import connections_room
 from callboard.server.frontends import FRONTENDS
 from callboard.server.log_feed import LogFeed
 from callboard.server.machine import Listening, machine
-from callboard.server.member import keep_member, member_name
+from callboard.server.member import keep_member
 from callboard.server.reloading import Reloading
+from callboard.server.roles import Process, role_of
 from callboard.server.root import root_site
 from callboard.server.settings import Settings
-from callboard.server.stores import hold_for_workers, make_store
 from callboard.server.telemetry import CONTENT_TYPE, Telemetry
-from callboard.server.worker_settings import WorkersStats
-from callboard.server.workers.crew import Aboard, Crew, WorkerError
 from callboard.server.workers.desk import Desk
 from callboard.server.workers.words import Place
-from callboard.store.contract import Store
-from callboard.store.unix.holding import HeldStore
 
 _log = logging.getLogger(__name__)
 GC_THRESHOLD = 50_000
@@ -86,94 +82,64 @@ class Server:
     """One server process. Make it in a running loop."""
 
     def __init__(self, settings: Settings, read: Callable[[], Settings] | None = None, desk: Desk | None = None) -> None:
-        """`read` gives the settings as they are said at a reload; a worker has a `desk`. Raises `InvalidError` for settings that contradict
-        each other."""
+        """`read` gives the settings as they are said at a reload; a worker has a `desk`. Raises `CallboardError`, `InvalidError` for
+        settings that contradict each other."""
         self.settings = settings
-        self.addresses = [parse_address("http", text) for text in settings.server.http]
-        self.secure_addresses = [parse_address("https", text) for text in settings.server.https]
-        if not self.addresses and not self.secure_addresses:
+        if not settings.server.http and not settings.server.https:
             raise InvalidError("http", "there is no address to listen at; say --http HOST:PORT or --https HOST:PORT")
+        own_hosts = self._own_hosts()
         self.tls = server_tls(settings.server, settings.room("dns").tls_port)
         self._looking: Looking | None = None
-        self._workers = WorkersStats()
         self._tasks = Tasks()
         self._listening = Listening()
         self._reloading = Reloading(settings, read, self.tls.reload if self.tls is not None else None)
-        self._desk = desk
-        dns = desk.place.dns if desk is not None else settings.server.dns
-        self.member = desk.place.member if desk is not None else member_name(settings.server)
-        self._store = self._make_store()
+        self._role = role_of(settings, desk)
         self.registry = self._make_registry()
-        self._frontends = self._make_frontends(parse_address("dns", dns) if dns else Address("", 0))
+        self._frontends = self._make_frontends()
         self.sites: tuple[Site, ...] = tuple(site for frontend in self._frontends.values() for site in frontend.sites)
-        self.rooms: dict[str, object] = {}
+        http = self._room("http", own_hosts=own_hosts, trusted_proxies=settings.server.trusted_proxy)
+        self._connections_max_count: int = http.connections_max_count
+        root = root_site(self.page, lambda: self.sites)
+        self.http = HttpServer((*self.sites, root), http, lambda: self.registry.revision)
+        self.rooms: dict[str, object] = self._gather_stats()
         """The counters of every room, by its name."""
         self.telemetry = Telemetry(self.rooms, self.gauges)
-        root = root_site(self.page, lambda: self.sites)
-        own = {"own_hosts": self._own_hosts(), "trusted_proxies": settings.server.trusted_proxy}
-        http = self._room("http", **own)
-        self._connections_max_count: int = http.connections_max_count
-        self.http = HttpServer((*self.sites, root), http, lambda: self.registry.revision)
-        self._gather_stats()
         self._log_feed = LogFeed(asyncio.get_running_loop())
         self._leaving = asyncio.Event()
-        self.crew = self._make_crew()
+        self._role.join(
+            Process(self._place, self.registry.hear, self._leaving.set, self.reload_here, lambda: self._reloading.settings, self.telemetry)
+        )
         for frontend in self._frontends.values():
             if frontend.operated is not None:
                 frontend.operated(self.operations())
         self.registry.subscribe(self._changed)
 
-    def _make_store(self) -> Store:
-        """The engine's, or what a worker has instead; with workers, as they share it."""
-        if self._desk is not None:
-            return self._desk.store
-        store = make_store(self.settings)
-        return store if self.settings.server.workers == 1 else hold_for_workers(store, self.settings)
+    # -- made once
 
-    def _make_crew(self) -> Crew | None:
-        """The workers, where there are any, seen from the process that was started."""
-        if not isinstance(self._store, HeldStore):
-            return None
-        aboard = Aboard(self._place, self.registry.hear, self._leaving.set, self._reload_for_workers, self.telemetry.figures)
-        return Crew(self.settings.server.workers - 1, self._store, self._room("workers"), self._workers, aboard)
-
-    @property
-    def _sharing(self) -> Sharing:
-        if self._desk is not None:
-            return Sharing.NEXT
-        return Sharing.FIRST if self.crew is not None else Sharing.ALONE
-
-    def _place(self, number: int) -> Place:
-        """Where a worker of that number stands."""
-        settings, there = self._reloading.settings, self._listening
-        return Place(
-            number=number, member=self.member, server=settings.server, tune=settings.tune, dns=there.dns,
-            http=tuple(url.partition("//")[2] for url in there.http), https=tuple(url.partition("//")[2] for url in there.https),
-        )  # fmt: skip
+    def _own_hosts(self) -> tuple[str, ...]:
+        """Names by which this machine is called: where it listens, how it is advertised, and what its own DNS says."""
+        server = self.settings.server
+        said = [("http", text) for text in server.http] + [("https", text) for text in server.https]
+        return (*(parse_address(field, text).host for field, text in said), server.advertise, f".{server.dns_domain}")
 
     def _make_registry(self) -> Registry:
         server = self.settings.server
         registry = self.settings.room(
-            "registry", member=self.member, node=server.node, address=server.advertise, datacenter=server.datacenter,
-            script_checks=server.enable_script_checks, worker=self._desk.place.number if self._desk is not None else 0,
+            "registry", member=self._role.member, node=server.node, address=server.advertise, datacenter=server.datacenter,
+            script_checks=server.enable_script_checks, worker=self._role.number,
         )  # fmt: skip
         return Registry(
-            self._store, registry, SystemClock(), SystemEntropy(), liveness=self._room("liveness"), opinions=self._room("opinions")
+            self._role.store, registry, SystemClock(), SystemEntropy(), liveness=self._room("liveness"), opinions=self._room("opinions")
         )  # fmt: skip
 
-    def _make_frontends(self, dns: Address) -> dict[str, Frontend]:
-        server = self.settings.server
+    def _make_frontends(self) -> dict[str, Frontend]:
+        server, said = self.settings.server, self._role.addresses.dns
+        dns = parse_address("dns", said) if said else Address("", 0)
         fixed: dict[str, dict[str, object]] = {
             "dns": {"host": dns.host, "port": dns.port, "domain": server.dns_domain, "recursors": server.recursor},
             "console": {"dns": str(dns) if dns.port else "", "domain": server.dns_domain},
         }  # fmt: skip
         return {plugin.name: plugin.build(self.registry, self._room(plugin.name, **fixed.get(plugin.name, {}))) for plugin in FRONTENDS}
-
-    def _own_hosts(self) -> tuple[str, ...]:
-        """Names by which this machine is called: where it listens, how it is advertised, and what its own DNS says."""
-        server = self.settings.server
-        listening = (address.host for address in (*self.addresses, *self.secure_addresses))
-        return (*listening, server.advertise, f".{server.dns_domain}")
 
     def _room(self, name: str, **fixed: object) -> Any:  # noqa: ANN401  # as Settings.room
         """The settings of a room that takes connections, or not: no more of them than there may be files."""
@@ -184,12 +150,15 @@ class Server:
         count = connections_room(getattr(room, limit.field), limit.share)
         return msgspec.structs.replace(room, **{limit.field: count})
 
-    def _gather_stats(self) -> None:
-        self.rooms.update(registry=self.registry.stats, http=self.http.stats, tls=self.tls.stats if self.tls is not None else TlsStats())
-        self.rooms.update((name, frontend.stats) for name, frontend in self._frontends.items() if frontend.stats is not None)
-        if (stats := getattr(self._store, "stats", None)) is not None:
-            self.rooms["store"] = stats
-        self.rooms["workers"] = self._workers
+    def _gather_stats(self) -> dict[str, object]:
+        tls = self.tls.stats if self.tls is not None else TlsStats()
+        rooms: dict[str, object] = {"registry": self.registry.stats, "http": self.http.stats, "tls": tls}
+        rooms.update((name, frontend.stats) for name, frontend in self._frontends.items() if frontend.stats is not None)
+        if (stats := getattr(self._role.store, "stats", None)) is not None:
+            rooms["store"] = stats
+        return {**rooms, "workers": self._role.stats}
+
+    # -- asked while it runs
 
     def gauges(self) -> dict[str, float]:
         """The size of the catalog now, and how this server stands among the members."""
@@ -212,46 +181,43 @@ class Server:
     def operations(self) -> Operations:
         """What frontends may ask of the whole server."""
         return Operations(
-            reload=self.reload, leave=self._leaving.set if self._desk is None else self._desk.leave,
-            measures=self.telemetry.measures, page=self.telemetry.page,
+            reload=self.reload, leave=self._role.leave, measures=self.telemetry.measures, page=self.telemetry.page,
             read_log=self._log_feed.read, machine=self._machine,
         )  # fmt: skip
 
     def _machine(self) -> Machine:
         expires_s = self.tls.stats.certificate_expires_timestamp_seconds if self.tls is not None else 0
-        limit = self._connections_max_count
-        caps = self._store.caps
-        caps = replace(caps, shared=caps.shared and self._sharing is Sharing.ALONE)  # workers are no servers
-        return machine(self.settings.server, self._listening, caps, limit, int(expires_s))
+        caps = self._role.store.caps
+        caps = replace(caps, shared=caps.shared and self._role.sharing is Sharing.ALONE)  # workers are no servers
+        return machine(self.settings.server, self._listening, caps, self._connections_max_count, int(expires_s))
+
+    def _place(self, number: int) -> Place:
+        settings, there = self._reloading.settings, self._listening
+        return Place(
+            number=number, member=self._role.member, server=settings.server, tune=settings.tune, dns=there.dns,
+            http=tuple(url.partition("//")[2] for url in there.http), https=tuple(url.partition("//")[2] for url in there.https),
+        )  # fmt: skip
 
     def reload(self) -> list[str]:
-        """Read again what can change while the server runs; answers what came of it. Raises `InvalidError`: then all is as before."""
-        return self.reload_here() if self._desk is None else self._desk.reload()
+        """Read again what can change while the server runs, in all of its processes; answers what came of it. Raises `CallboardError`:
+        then all is as before."""
+        return self._role.reload()
 
     def reload_here(self) -> list[str]:
-        """The same in this process, and then in its workers."""
-        lines = self._reloading.reload()
-        if self.crew is not None:
-            self.crew.apply(self._reloading.settings)
-        return lines
-
-    def _reload_for_workers(self) -> None:
-        try:
-            self.reload()
-        except CallboardError as error:
-            _log.error("reload: all stays as it was: %s", error)
+        """The same in this process alone."""
+        return self._reloading.reload()
 
     def page(self) -> Promise[Answer]:
-        """The metrics: of this process, or of all where there are several."""
-        gather = self._desk.page if self._desk is not None else self.crew.page if self.crew is not None else None
-        if gather is None:
-            return Promise.of(Answer(200, self.telemetry.page(), CONTENT_TYPE))
+        """The metrics of all processes."""
+        page = self._role.page()
+        if isinstance(page, bytes):
+            return Promise.of(Answer(200, page, CONTENT_TYPE))
         promise: Promise[Answer] = Promise()
 
         async def tell(gathering: Awaitable[bytes]) -> None:
             promise.tell(Answer(200, await gathering, CONTENT_TYPE))
 
-        self._tasks.spawn(tell(gather()), name="metrics")
+        self._tasks.spawn(tell(page), name="metrics")
         return promise
 
     async def left(self) -> None:
@@ -261,43 +227,31 @@ class Server:
     def _changed(self, changes: Changes) -> None:
         self.http.changed(changes.topics)
 
+    # -- from start to stop
+
     async def start(self) -> Ready:
         """Listen, then load: before the view is there every door says so. Raises `StoreError`, `OSError`, `InvalidError`.
 
         A worker loads first: until it serves, others do.
         """
-        if self._desk is not None:
-            self.registry.connect(self._desk.courier, "", "")
-            await self._open()
-        http, https = await self._listen()
-        if self._desk is None:
-            self._tell_where(http, https)
-        dns: list[str] = []
-        for frontend in self._frontends.values():
-            if frontend.secured is not None and self.tls is not None:
-                frontend.secured(self.tls)
-            if frontend.shared is not None and self._sharing is not Sharing.ALONE:
-                frontend.shared(self._sharing)
-            if frontend.listener is not None:
-                dns += await self._listen_dns(frontend.listener)
-        urls = [f"http://{address}" for address in http], [f"https://{address}" for address in https]
-        self._listening = Listening(tuple(urls[0]), tuple(urls[1]), dns[0] if dns else "")
-        if self._desk is None:
-            await self._open()
+        if self._role.courier is not None:
+            self.registry.connect(self._role.courier, "", "")
+            await self._load()
+            self._listening = await self._listen()
+        else:
+            self._listening = await self._listen()
+            self._tell_where()
+            await self._load()
             if not self.settings.server.dev:
-                keep_member(self.settings.server, self.member)
-        return Ready(ready=True, http=urls[0], https=urls[1], dns=self._listening.dns, member=self.member, pid=os.getpid())
+                keep_member(self.settings.server, self._role.member)
+        there = self._listening
+        return Ready(ready=True, http=list(there.http), https=list(there.https), dns=there.dns, member=self._role.member, pid=os.getpid())
 
     async def staffed(self) -> str:
         """After `start`: return when all workers serve too (empty), or one does not come to (why)."""
-        try:
-            if self.crew is not None:
-                await self.crew.start()
-        except WorkerError as error:
-            return str(error)
-        return ""
+        return await self._role.staffed()
 
-    async def _open(self) -> None:
+    async def _load(self) -> None:
         """Load the catalog, and let the collector never look at it again."""
         gc.disable()
         try:
@@ -308,32 +262,44 @@ class Server:
         gc.freeze()
         gc.set_threshold(GC_THRESHOLD)
 
-    async def _listen(self) -> tuple[list[Address], list[Address]]:
-        """Where HTTP is now served, without TLS and with it."""
-        start, plain, secured = partial(self.http.start, guarded=True, sharing=self._sharing), self.addresses, self.secure_addresses
-        if self._desk is not None:
-            place = self._desk.place
-            plain, secured = [parse_address("http", at) for at in place.http], [parse_address("https", at) for at in place.https]
-        http = [Address(*there) for at in plain for there in await start(at.host, at.port)]
-        https = [Address(*there) for at in secured for there in await start(at.host, at.port, tls=self.tls)]
+    async def _listen(self) -> Listening:
+        """Where HTTP is now served, without TLS and with it, and DNS."""
+        start, at = partial(self.http.start, guarded=True, sharing=self._role.sharing), self._role.addresses
+        http, https = [parse_address("http", text) for text in at.http], [parse_address("https", text) for text in at.https]
+        plain = [Address(*there) for one in http for there in await start(one.host, one.port)]
+        secured = [Address(*there) for one in https for there in await start(one.host, one.port, tls=self.tls)]
         if self.tls is not None:
             self._looking = Looking(self.tls)
-        return http, https
+        dns = await self._listen_dns()
+        return Listening(tuple(f"http://{one}" for one in plain), tuple(f"https://{one}" for one in secured), dns[0] if dns else "")
 
-    async def _listen_dns(self, listener: Listener) -> list[str]:
+    async def _listen_dns(self) -> list[str]:
+        """The listeners of the frontends: DNS alone has any."""
+        listening: list[str] = []
+        for frontend in self._frontends.values():
+            if frontend.secured is not None and self.tls is not None:
+                frontend.secured(self.tls)
+            if frontend.shared is not None and self._role.sharing is not Sharing.ALONE:
+                frontend.shared(self._role.sharing)
+            if frontend.listener is not None:
+                listening += await self._listen_by(frontend.listener)
+        return listening
+
+    async def _listen_by(self, listener: Listener) -> list[str]:
         try:
             return await listener.start()
         except OSError as error:
             also = self.settings.room("dns").tls_port if self.tls is not None else 0
             raise DnsListenError(self.settings.server.dns, also, (error.strerror or str(error)).lower()) from error
 
-    def _tell_where(self, http: list[Address], https: list[Address]) -> None:
+    def _tell_where(self) -> None:
         """Tell the frontends where other members reach this server; only now is it known which port 0 has become."""
-        at = Address(self.settings.server.advertise, (http or https)[0].port)
-        url = f"http://{at}" if http else f"https://{at}"
+        url = (*self._listening.http, *self._listening.https)[0]
+        scheme, _, there = url.partition("://")
+        at = Address(self.settings.server.advertise, parse_address(scheme, there).port)
         for frontend in self._frontends.values():
             if frontend.listening is not None:
-                frontend.listening(url)
+                frontend.listening(f"{scheme}://{at}")
 
     async def stop(self) -> None:
         """Finish what is under way, then let go of everything; what does not let go in time is left behind, for the process ends."""
@@ -341,14 +307,12 @@ class Server:
         end = loop.time() + STOP_MAX_S
         if self._looking is not None:
             self._looking.close()
-        if self.crew is not None:
-            self.crew.end()
+        self._role.end()
         await self.http.stop(STOP_GRACE_S)
         for frontend in self._frontends.values():
             if frontend.listener is not None:
                 await frontend.listener.stop()
-        if self.crew is not None:
-            await self.crew.gone()
+        await self._role.gone()
         await self._tasks.close()
         closing = spawn(self.registry.close(), name="closing")
         await asyncio.wait({closing}, timeout=max(0.0, end - loop.time()))

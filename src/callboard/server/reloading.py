@@ -9,6 +9,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from callboard.model.errors import CallboardError
 from callboard.server import logs
 from callboard.server.settings import ROOMS, Settings, tunable
 
@@ -63,3 +64,11 @@ class Reloading:
             self._settings = old._replace(server=replace(old.server, **held))
             logs.set_form(self._settings.server.log_format)
             logs.set_level(self._settings.server.log_level)
+
+
+def reload_or_log(reload: Callable[[], object]) -> None:
+    """For whoever waits for no answer: that it failed stands in the log."""
+    try:
+        reload()
+    except CallboardError as error:
+        _log.error("reload: all stays as it was: %s", error)

@@ -4,35 +4,31 @@ from collections.abc import Callable
 from typing import Final
 
 from callboard import __version__
+from callboard.model.errors import InvalidError
 from callboard.net.http.message import TEXT, Answer, Later, Pending, Reply, Request, Route, Site
+from callboard.net.http.texts import TextErrors
+from callboard.wire.url import clean_path, encoded_target
 
 _CONSOLE: Final = "/ui"
 _VARY: Final = (b"vary", b"accept")
 
 
-class RootErrors:
-    """Plain text, for people who mistyped."""
+class RootErrors(TextErrors):
+    """For people who mistyped. A path with a slash too many (`//v1/...`) is led to where it was meant."""
+
+    def __init__(self) -> None:
+        super().__init__("/ lists what is")
 
     def unknown_path(self, request: Request) -> Answer:
-        """404 with what there is."""
-        return _text(404, f"nothing is served at {request.path}; / lists what is\n")
-
-    def wrong_method(self, request: Request, allowed: tuple[str, ...]) -> Answer:
-        """405, or 200 for OPTIONS."""
-        status = 200 if request.method == "OPTIONS" else 405
-        return Answer(status, b"", TEXT, ((b"allow", ", ".join(allowed).encode()),))
-
-    def failure(self, error: Exception) -> Answer:
-        """500 without the error's text; the log has it."""
-        return _text(500, f"internal error ({type(error).__name__}); the server's log has it\n")
-
-    def refused(self, status: int, detail: str) -> Answer:
-        """Whatever HTTP itself refuses."""
-        return _text(status, detail + "\n")
-
-
-def _text(status: int, text: str) -> Answer:
-    return Answer(status, text.encode(), TEXT)
+        """307 where another way of writing it is another path, else 404 with what there is."""
+        path = clean_path(request.path)
+        if path == request.path:
+            return super().unknown_path(request)
+        try:
+            target = encoded_target(path, request.query)
+        except InvalidError as error:
+            return self.refused(400, str(error))
+        return Answer(307, b"", TEXT, ((b"location", target.encode()),))
 
 
 def _is_browser(request: Request) -> bool:

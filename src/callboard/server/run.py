@@ -17,6 +17,7 @@ from callboard.server import logs
 from callboard.server.assemble import DnsListenError, Ready, Server
 from callboard.server.files import few_files, raise_open_files_limit
 from callboard.server.neighbour import who_answers
+from callboard.server.reloading import reload_or_log
 from callboard.server.settings import Settings
 from callboard.server.stores import store_url
 
@@ -43,11 +44,8 @@ class Told:
         """SIGHUP."""
         if self._reload is None:
             self._early = True
-            return
-        try:
-            self._reload()
-        except CallboardError as error:
-            _log.error("reload: all stays as it was: %s", error)
+        else:
+            reload_or_log(self._reload)
 
 
 def serve(settings: Settings, *, hint: Callable[[str], None] | None = None, read: Callable[[], Settings] | None = None) -> int:

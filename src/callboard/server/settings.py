@@ -6,7 +6,8 @@ The first level are the flags of `callboard serve`. Below `tune` every room's ow
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from difflib import get_close_matches
 from typing import Annotated, Any, Final, Literal, NamedTuple
 
 import msgspec
@@ -153,7 +154,7 @@ def _from_file(file: str, top: dict[str, Any], tune: dict[str, dict[str, Any]], 
             origins[f"tune.{room}.{field}"] = "file"
     for name, value in document.items():
         if name not in ServerSettings.__struct_fields__:
-            raise InvalidError(name, f"no such setting in the file; known are {', '.join(ServerSettings.__struct_fields__)} and [tune.*]")
+            raise InvalidError(name, f"no such setting in the file; {_meant(name, [*ServerSettings.__struct_fields__, '[tune.*]'])}")
         top[name] = value
         origins[name] = "file"
 
@@ -173,7 +174,9 @@ def _from_environment(
             _tune(tune, room, field, _spelled(ROOMS[room], field, value))
             origins[f"tune.{room}.{field}"] = variable
         else:
-            raise InvalidError(variable, "no such setting; `callboard serve --print-config` lists them")
+            near = " or ".join(PREFIX + one.upper() for one in get_close_matches(name, ServerSettings.__struct_fields__))
+            hint = f"did you mean {near}?" if near else "`callboard serve --print-config` lists them"
+            raise InvalidError(variable, f"no such setting; {hint}")
 
 
 def _spelled(of: type[Struct], name: str, value: str) -> str | list[str]:
@@ -191,11 +194,17 @@ def _split(name: str, variable: str) -> tuple[str, str]:
 
 def _tune(tune: dict[str, dict[str, Any]], room: str, field: str, value: object) -> None:
     if room not in ROOMS:
-        raise InvalidError(f"tune.{room}", f"no such room; there are {', '.join(ROOMS)}")
+        raise InvalidError(f"tune.{room}", f"no such room; {_meant(room, ROOMS)}")
     fields = tunable(room)
     if field not in fields:
-        raise InvalidError(f"tune.{room}.{field}", f"no such setting; there are {', '.join(fields)}")
+        raise InvalidError(f"tune.{room}.{field}", f"no such setting; {_meant(field, fields)}")
     tune.setdefault(room, {})[field] = value
+
+
+def _meant(name: str, known: Collection[str]) -> str:
+    """What to say to whoever wrote a name that is none: what it is nearest to, or else all there are."""
+    near = get_close_matches(name, known)
+    return f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known)}"
 
 
 def tunable(room: str) -> list[str]:

@@ -19,10 +19,11 @@ class WorkersSettings(Struct, frozen=True, kw_only=True):
     restart_wait_max_ms: Millis = 10_000
     """... up to this, until one has served for `steady_after_ms`."""
     steady_after_ms: Millis = 30_000
-    ping_interval_ms: Millis = 5_000
+    ping_interval_ms: Millis = 1_000
     """How often a worker is asked whether it still answers."""
-    silent_max_ms: Millis = 60_000
-    """A worker that has not answered for so long is killed, and started again."""
+    silent_max_ms: Millis = 15_000
+    """A worker that has not answered for so long (it hangs, or was stopped, and keeps its share of the connections) is killed, and started
+    again. A pause of the whole machine does not count."""
     figures_time_max_ms: Millis = 1_000
     """How long `/metrics` waits for the figures of a worker."""
     stop_time_max_ms: Millis = 3_500

@@ -177,12 +177,12 @@ def judge_limits(rows: Mapping[Key, Row | None], caps: Caps) -> None:
     """Are these rows small enough for one group? Pure, so that a leader can ask for one command alone. Raises `TooLargeError`."""
     if len(rows) > caps.rows_limit:
         raise TooLargeError(f"{len(rows)} rows in one group, the store takes {caps.rows_limit}")
-    total = 0
-    for key, row in rows.items():
-        size = len(row.value) if row is not None else 0
-        if size > caps.value_bytes:
-            raise TooLargeError(f"the value of {key} has {size} bytes, the store takes {caps.value_bytes}")
-        total += len(key) + size
+    values = [row.value for row in rows.values() if row is not None]
+    largest = max(map(len, values), default=0)
+    if largest > caps.value_bytes:
+        key = next(key for key, row in rows.items() if row is not None and len(row.value) == largest)
+        raise TooLargeError(f"the value of {key} has {largest} bytes, the store takes {caps.value_bytes}")
+    total = sum(map(len, rows)) + sum(map(len, values))
     if total > caps.bytes_limit:
         raise TooLargeError(f"{total} bytes in one group, the store takes {caps.bytes_limit}")
 

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from callboard.model.errors import InvalidError
+from callboard.model.time import HOUR, MINUTE, SECOND
 from callboard.wire.consul_go import DURATION_MAX, parse_duration, quote
 
 T = TypeVar("T", bound=Struct)
@@ -28,6 +29,11 @@ class Span(int):
     __slots__ = ()
 
 
+_USUAL: Final = {f"{count}{unit}": Span(count * scale) for unit, scale in (("s", SECOND), ("m", MINUTE)) for count in range(1, 61)}
+_USUAL.update({f"{count}h": Span(count * HOUR) for count in range(1, 73)})
+"""What nearly everybody writes."""
+
+
 def go_name(field: str) -> str:
     """The name Go's structs have for a field: `service_id` is `ServiceID`."""
     return "".join(_WORDS.get(word, word.capitalize()) for word in field.split("_"))
@@ -39,13 +45,18 @@ def failure(problem: str) -> InvalidError:
 
 
 class Shape(NamedTuple):
-    """How the fields of a struct may be spelled (lower case), and which of them hold structs again.
+    """How what a field holds may be spelled: the names of a struct (lower case), and which of its fields have a shape again.
 
-    Without `names` it is a map whose keys are the caller's own; its values have the shape `inner[""]`.
+    Without `names` it is no struct: of a list and of a map, whose keys are the caller's own, `inner[""]` is the shape of every item.
     """
 
     names: Mapping[str, str] | None
     inner: Mapping[str, "Shape"]
+    zero: object
+    """What null stands for in a list or a map."""
+
+
+_TEXT: Final = Shape(None, {}, "")
 
 
 def shape_of(struct: type[Struct]) -> Shape:
@@ -58,15 +69,20 @@ def shape_of(struct: type[Struct]) -> Shape:
         if found is not None:
             inner[field.encode_name] = found
     names.update({alias: names[name] for alias, name in _ALIASES.items() if name in names})
-    return Shape(names, inner)
+    return Shape(names, inner, {})
 
 
 def _shape_in(annotation: Any) -> Shape | None:  # noqa: ANN401  # whatever stands behind a colon
-    """The shape of what a field holds: a struct, perhaps optional or many of it, or a map of structs. None for plain values."""
+    """The shape of what a field holds: a struct, text, perhaps optional, or a list or map of such. None for what is taken as it is."""
+    if annotation is str:
+        return _TEXT
     if isinstance(annotation, type) and issubclass(annotation, Struct):
         return shape_of(annotation)
-    found = next((shape for part in get_args(annotation) if (shape := _shape_in(part)) is not None), None)
-    return Shape(None, {"": found}) if found is not None and get_origin(annotation) is dict else found
+    many, parts = get_origin(annotation), get_args(annotation)
+    found = next((shape for part in (parts[1:] if many is dict else parts) if (shape := _shape_in(part)) is not None), None)
+    if found is None or many not in {dict, tuple}:
+        return found
+    return Shape(None, {"": found}, {} if many is dict else [])
 
 
 class Body(Generic[T]):
@@ -97,13 +113,13 @@ class Body(Generic[T]):
 
 
 def _renamed(value: object, shape: Shape) -> object:
-    """The same value with the names its struct has; null stands for an absent field."""
-    if isinstance(value, list):
-        return [_renamed(item, shape) for item in value]
+    """The same value with the names its struct has; null stands for an absent field, and in a list or map for an empty item."""
+    if shape.names is None:
+        return _items_renamed(value, shape)
+    if value is None:
+        return shape.zero
     if not isinstance(value, dict):
         return value
-    if shape.names is None:
-        return {key: _renamed(item, shape.inner[""]) for key, item in value.items()}
     out: dict[str, object] = {}
     for key, item in value.items():
         if item is None:
@@ -116,11 +132,24 @@ def _renamed(value: object, shape: Shape) -> object:
     return out
 
 
+def _items_renamed(value: object, shape: Shape) -> object:
+    if value is None:
+        return shape.zero
+    item = shape.inner.get("")
+    if item is None:
+        return value
+    if isinstance(value, list):
+        return [_renamed(each, item) for each in value]
+    return {key: _renamed(each, item) for key, each in value.items()} if isinstance(value, dict) else value
+
+
 def convert(kind: type, value: object) -> object:
     """What msgspec does not know: spans. Raises `ValueError`, which msgspec tells with the field's name."""
     if kind is not Span:
         raise NotImplementedError(kind)
     if isinstance(value, str):
+        if (found := _USUAL.get(value)) is not None:
+            return found
         try:
             return Span(parse_duration(value))
         except InvalidError as error:

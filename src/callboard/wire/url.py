@@ -1,6 +1,6 @@
 """Request targets: path and query, decoded once. A `Query` lives as long as its request."""
 
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl, quote, unquote, urlencode
 
 from callboard.model.errors import InvalidError
 
@@ -25,6 +25,17 @@ def decode_path(path: str) -> str:
     if not decoded.isprintable():
         raise InvalidError("path", "must contain only printable characters")
     return decoded
+
+
+def clean_path(path: str) -> str:
+    """A decoded path as it was meant: each slash once, and nothing to go back from (`//v1/./a/../b/` is `/v1/b/`)."""
+    out: list[str] = []
+    for part in path.split("/"):
+        if part == "..":
+            del out[-1:]
+        elif part not in {"", "."}:
+            out.append(part)
+    return "/" + "/".join(out) + ("/" if out and path.endswith("/") else "")
 
 
 class Query:
@@ -54,3 +65,8 @@ class Query:
 
     def __contains__(self, name: str) -> bool:
         return any(key == name for key, _ in self.pairs)
+
+
+def encoded_target(path: str, query: Query) -> str:
+    """The target that a decoded path and these parameters are sent as."""
+    return quote(path) + (f"?{urlencode(query.pairs)}" if query.pairs else "")

@@ -1,7 +1,7 @@
 """A small HTTP service that knows nothing of Callboard: it serves on $PORT until SIGTERM, and does what files in its folder tell it.
 
 `ready`: /ready answers 200 when it is there, 503 without. `deaf`: it listens only while it is not there.
-Each signal it gets is noted in `signals`. /boom answers 500, /slow after a second, all else 200 with its name.
+Each signal it gets is noted in `signals`. /boom answers 500, /slow after a minute, all else 200 with its name.
 """
 
 import os
@@ -30,7 +30,7 @@ class Handler(BaseHTTPRequestHandler):
         elif self.path == "/boom":
             status = 500
         elif self.path == "/slow":
-            time.sleep(1)
+            time.sleep(60)
         sent = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
         told = {
             "/env": ",".join(os.environ.get(name, "") for name in ("PORT", "CALLBOARD_SERVICE", "CALLBOARD_INSTANCE_ID")),

@@ -1,8 +1,11 @@
 """Aliases: as healthy as what they look at, at every revision."""
 
+from collections import deque
+
 import pytest
 from hypothesis import given
 
+from callboard.core.catalog import aliasing
 from callboard.core.catalog import commands as cmd
 from callboard.core.catalog.draft import Draft
 from callboard.core.catalog.overlay import Overlay
@@ -124,6 +127,20 @@ def test_who_looks_at_something_in_maintenance_fails_without_being_in_maintenanc
     assert board.says()[0] is P
 
 
+@pytest.mark.parametrize("far", [W, C])
+def test_of_two_that_fail_alike_the_nearer_one_is_named_though_the_way_to_the_other_is_first(far: Status) -> None:
+    board = Board()
+    board.sign_in("far", ttl("t1"))
+    board.sign_in("on the way", alias("far", name="a1"))
+    board.sign_in("near", ttl("t2"))
+    board.sign_in("fork", alias("on the way", name="a2"), alias("near", name="a3"))
+    board.sign_in("web", alias("fork"))
+    board.report("t1", far, "far")
+    assert board.says() == (far, 'Aliased check "the t1" failing: far')
+    board.report("t2", far, "near")
+    assert board.says() == (far, 'Aliased check "the t2" failing: near')
+
+
 def test_an_alias_of_an_alias_says_what_stands_behind_both() -> None:
     board = Board()
     board.sign_in("db", ttl("t1"))
@@ -237,6 +254,39 @@ def test_a_turn_costs_each_alias_the_same_however_many_there_are(monkeypatch: py
         assert len(draft.rows) == count + 1
         costs.append(looked / count)
     assert costs[1] < 2 * costs[0]
+
+
+@pytest.mark.parametrize("ring", [False, True])
+def test_a_chain_of_aliases_costs_its_length(monkeypatch: pytest.MonkeyPatch, ring: bool) -> None:  # a parameter
+    """Each looks at the next; at the end stands a check, and in a ring an alias of the first."""
+    looked = [0]
+    real = deque.popleft
+
+    class Counting(deque[object]):
+        def popleft(self) -> object:
+            looked[0] += 1
+            return real(self)
+
+    monkeypatch.setattr(aliasing, "deque", Counting)
+    costs = []
+    for count in (10, 60):
+        world = World()
+        for number in range(count + 1):
+            last = (ttl("end"), *([alias("i0")] if ring else []))
+            checks = last if number == count else (alias(f"i{number + 1}", name=f"a{number}"),)
+            spec = InstanceSpec(service="web", id=f"i{number}")
+            draft = Draft(world.view, Overlay(), Revision(world.view.revision + 1))
+            attached = tuple(cmd.Attached(spec.id, check) for check in checks)
+            plan(draft, cmd.Register(nonce=f"r{number}", node=NODES["n1"], instance=spec, checks=attached), world.now)
+            world.fold(draft.rows)
+        for status in (C, W, P):
+            looked[0] = 0
+            draft = Draft(world.view, Overlay(), Revision(world.view.revision + 1))
+            plan(draft, cmd.ReportCheck(target=cmd.Target("n1", "end"), status=status), world.now)
+            world.fold(draft.rows)
+            assert len(draft.rows) == count + 1 + ring
+            costs.append(looked[0] / count)
+    assert max(costs) < 5
 
 
 @given(alias_histories)

@@ -7,12 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callboard.core.catalog import commands as cmd
+from callboard.core.catalog import differences as diffing
 from callboard.core.catalog import queries
 from callboard.core.catalog.changes import Changes
-from callboard.core.catalog.differences import differences, index_of
+from callboard.core.catalog.differences import differences, in_steps, index_of
 from callboard.core.catalog.view import View
 from callboard.model.check import Check, CheckSpec, ManualCheck
-from callboard.model.instance import InstanceSpec, NodeSpec
+from callboard.model.instance import InstanceSpec, Node, NodeSpec
 from callboard.model.rows import Key, split_key
 from callboard.model.topics import NODES, Topic, checks_topic, node_topic, service_topic, services_topic
 from tests.core.histories import NAMESPACES, Maker, fixed, histories, lists_of
@@ -173,7 +174,84 @@ def test_what_differs_under_equal_indexes_is_named(what: dict[str, Any], topics:
         differs_exactly(one, other)
 
 
+def test_a_list_differs_wherever_the_one_service_is_whose_tags_do() -> None:
+    """Many others differ in what lists do not show. Rows were edited by hand: no index tells."""
+    count = 9
+
+    def made(port: int, tagged: int | None) -> View:
+        world = World()
+        for number in range(count):
+            tags = ("new",) if number == tagged else ()
+            spec = InstanceSpec(service=f"s{number}", id=f"s{number}", port=port, tags=tags)
+            world.do(fixed(cmd.Register(nonce=f"r{number}", node=NODE, instance=spec)))
+        return world.view
+
+    before = made(80, None)
+    assert services_topic("public") not in differences(before, made(81, None)).topics
+    for tagged in range(count):
+        assert services_topic("public") in differences(before, made(81, tagged)).topics
+
+
 @pytest.mark.parametrize(("old", "new"), [("", "a"), ("a", "")])
 def test_a_check_that_moved_between_its_node_and_an_instance_is_one_change(old: str, new: str) -> None:
     changes = differences(registered(holder=old), registered(holder=new)).checks
     assert [(change.before and change.before.instance, change.after and change.after.instance) for change in changes] == [(old, new)]
+
+
+@pytest.mark.parametrize("count", [0, 1, 7])
+def test_a_step_looks_at_one_node_or_at_one_topic(count: int) -> None:
+    """So a million instances are looked at in many steps, unless they are all on one node."""
+    before, after = World(), World()
+    for number in range(count):
+        for world in (before, after):
+            node = NodeSpec(name=f"n{number}", address="10.0.0.1")
+            for each in range(number + 1):
+                spec = InstanceSpec(service="web", id=f"web-{each}", port=each)
+                check = cmd.Attached(spec.id, CheckSpec(id=f"c{each}", definition=ManualCheck()))
+                world.do(fixed(cmd.Register(nonce=f"{number}.{each}", node=node, instance=spec, checks=(check,))))
+    after.do(
+        fixed(cmd.Register(nonce="last", node=NodeSpec(name="last", address="10.0.0.1"), instance=InstanceSpec(service="db", id="db")))
+    )
+    steps = list(in_steps(before.view, after.view))
+    assert len(steps) >= 2 * count
+    assert max(steps) <= count + 1, "as many as there are nodes, or on one of them"
+    assert sum(steps) >= count * (count + 1), "every instance and every check"
+    assert differences(before.view, after.view).topics >= {service_topic("public", "db"), services_topic("public")}
+
+
+class Looks(dict[str, Node]):
+    """Nodes that count how often somebody asks for one of them."""
+
+    count = 0
+
+    def get(self, *arguments: Any) -> Any:
+        self.count += 1
+        return super().get(*arguments)
+
+    def __contains__(self, name: object) -> bool:
+        self.count += 1
+        return super().__contains__(name)
+
+
+def test_no_step_goes_through_all_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They may be as many as there are instances. With another global floor the index of every topic may be another."""
+    named, count = [0], 40
+
+    def naming(node: str) -> Topic:
+        named[0] += 1
+        return node_topic(node)
+
+    before, after = World(), World()
+    for number in range(count):
+        for world in (before, after):
+            spec = InstanceSpec(service=f"s{number}", id="only")
+            world.do(fixed(cmd.Register(nonce=f"{number}", node=NodeSpec(name=f"n{number}", address="10.0.0.1"), instance=spec)))
+    after.view.nodes, after.view.global_floor = Looks(after.view.nodes), after.view.revision
+    monkeypatch.setattr(diffing, "node_topic", naming)
+    costs, cost = [0], 0
+    for _ in in_steps(before.view, after.view):
+        now = after.view.nodes.count + named[0]
+        costs.append(now - cost)
+        cost = now
+    assert cost >= 3 * count
+    assert max(costs) <= 3

@@ -206,3 +206,24 @@ def test_a_check_of_an_instance_lives_in_its_namespace_and_one_of_a_node_in_the_
 def test_a_registration_names_one_namespace() -> None:
     with pytest.raises(InvalidError, match="namespace"):
         cmd.Register(nonce="r1", node=HOME, instance=InstanceSpec(service="web", id="a", namespace="blue"))
+
+
+def test_a_new_instance_may_name_a_check_twice_and_the_second_replaces_the_first() -> None:
+    world = World()
+    done(world, register("b"))
+    first = CheckSpec(id="c2", name="first", definition=TTL, status=Status.PASSING)
+    second = CheckSpec(id="c2", name="second", definition=TTL, status=Status.CRITICAL)
+    attached = (cmd.Attached("a", first), cmd.Attached("a", second))
+    done(world, cmd.Register(nonce="r2", node=HOME, instance=InstanceSpec(service="web", id="a"), checks=attached))
+    check = world.view.check("public", "home", "c2")
+    assert check is not None
+    assert (check.name, check.status) == ("second", Status.PASSING)
+
+
+def test_a_new_instance_takes_over_a_check_of_another_one() -> None:
+    world = World()
+    done(world, register("b"), report(Status.WARNING, "slow"), register("a", nonce="r2"))
+    taken, left = world.view.placed("public", "home", "a"), world.view.placed("public", "home", "b")
+    assert taken is not None
+    assert left is not None
+    assert ([check.status for check in taken.checks], left.checks) == ([Status.WARNING], ())

@@ -28,7 +28,7 @@ def server() -> Iterator[ServerProcess]:
 
 
 def get(server: ServerProcess, path: str, **headers: str) -> Got:
-    with closing(HTTPConnection(*server.http, timeout=20)) as connection:
+    with closing(HTTPConnection(*server.http, timeout=60)) as connection:
         connection.request("GET", path, headers={name.replace("_", "-"): value for name, value in headers.items()})
         answer = connection.getresponse()
         return Got(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read())

@@ -94,11 +94,11 @@ class Consul:
         while isinstance(reply, After):
             told: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
             reply.pending.then(told.set_result)
-            reply = reply.then(await asyncio.wait_for(told, 10))
+            reply = reply.then(await asyncio.wait_for(told, 60))
         if isinstance(reply, Later):
             known: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
             reply.pending.then(known.set_result)
-            reply = await asyncio.wait_for(known, 10)
+            reply = await asyncio.wait_for(known, 60)
         if isinstance(reply, Read):
             content = reply.render()
             named = {reply.index_field.decode().lower(): str(content.index)} if reply.index_field else {}
@@ -106,7 +106,7 @@ class Consul:
             return Got(content.answer.status, content.answer.body, named | _fields(content.answer.headers) | _fields(standing))
         if isinstance(reply, Stream):
             assert isinstance(reply.chunks, AsyncGenerator)
-            first = await asyncio.wait_for(anext(reply.chunks), 10)
+            first = await asyncio.wait_for(anext(reply.chunks), 60)
             await reply.chunks.aclose()
             return Got(200, first, _fields(reply.headers))
         assert isinstance(reply, Answer)
@@ -161,7 +161,7 @@ class Served:
         assert response.status_code == 200, (target, response.status_code, response.text)
         return response
 
-    def blocked(self, target: str, index: int, wait: str = "30s") -> "asyncio.Task[httpx.Response]":
+    def blocked(self, target: str, index: int, wait: str = "10m") -> "asyncio.Task[httpx.Response]":
         """A blocking query on its way."""
         sign = "&" if "?" in target else "?"
         return asyncio.create_task(self.get(f"{target}{sign}index={index}&wait={wait}"))
@@ -184,7 +184,7 @@ async def served(settings: ConsulSettings | None = None) -> AsyncIterator[Served
         http = HttpServer(door.frontend.sites, HttpSettings(), lambda: door.registry.revision)
         unsubscribe = door.registry.subscribe(lambda changes: http.changed(changes.topics))
         ((host, port), *_) = await http.start(HERE, 0)
-        async with httpx.AsyncClient(base_url=f"http://{host}:{port}", timeout=30, verify=False) as client:
+        async with httpx.AsyncClient(base_url=f"http://{host}:{port}", timeout=100, verify=False) as client:
             out = Served(door, client)
             out.http = http
             try:

@@ -105,6 +105,9 @@ def test_tokens_need_access_control() -> None:
             for kind in ("default", "agent", "replication", "dns"):
                 got = await door.ask("PUT", f"/v1/agent/token/{kind}", {"Token": "t"})
                 assert (got.status, got.text) == (401, "ACL support disabled")
+            for method, path in (("PUT", "bootstrap"), ("GET", "tokens"), ("DELETE", "policy/x"), ("POST", "login")):
+                got = await door.ask(method, f"/v1/acl/{path}")
+                assert (got.status, got.text) == (401, "ACL support disabled")
 
     run(scenario())
 

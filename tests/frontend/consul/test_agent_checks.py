@@ -7,7 +7,7 @@ import pytest
 
 from callboard.model.check import HttpCheck, TcpCheck
 from tests.frontend.consul.harness import Consul, consul, served
-from tests.support import run
+from tests.support import repeated_if_stopped, run
 
 WEB = {"ID": "web1", "Name": "web", "Tags": ["v1"], "Check": {"TTL": "15s"}}
 
@@ -55,6 +55,11 @@ def test_a_check_belongs_to_a_service_or_to_the_callers_node() -> None:
         ({"Name": "c", "TTL": "1us"}, 400, "Invalid check: TTL: must be at least 1 ms"),
         (
             {"Name": "c", "TCP": "x:1", "Interval": "1s", "FailuresBeforeWarning": 2},
+            400,
+            "FailuresBeforeWarning can't be higher than FailuresBeforeCritical",
+        ),
+        (
+            {"Name": "c", "TTL": "1s", "FailuresBeforeCritical": -1},
             400,
             "FailuresBeforeWarning can't be higher than FailuresBeforeCritical",
         ),
@@ -175,13 +180,13 @@ def test_signs_of_life_are_for_ttl_checks_only() -> None:
 def test_silence_turns_a_ttl_check_critical_in_consuls_words() -> None:
     async def scenario() -> None:
         async with served() as server:
-            await server.put("/v1/agent/service/register", WEB | {"Check": {"TTL": "100ms"}})
+            await server.put("/v1/agent/service/register", WEB | {"Check": {"TTL": "500ms"}})
             await server.put("/v1/agent/check/pass/service:web1?note=still+here")
             before = await server.get("/v1/health/service/web?passing")
             assert len(before.json()) == 1
-            after = await asyncio.wait_for(server.blocked("/v1/health/service/web?passing", int(before.headers["x-consul-index"])), 10)
+            after = await asyncio.wait_for(server.blocked("/v1/health/service/web?passing", int(before.headers["x-consul-index"])), 60)
             assert after.json() == []
             (check,) = (await server.get("/v1/health/checks/web")).json()
             assert check["Output"] == "TTL expired (last output before timeout follows): still here"
 
-    run(scenario())
+    repeated_if_stopped(lambda: run(scenario()))

@@ -29,7 +29,7 @@ async def after_log(server: Server, stream: AsyncGenerator[bytes, None], *messag
     assert server.readers
     for message in messages:
         server.log(message, level)
-    return await asyncio.wait_for(part, 10)
+    return await asyncio.wait_for(part, 60)
 
 
 def test_lines_are_text_with_their_level_from_the_one_that_was_asked_for() -> None:

@@ -2,15 +2,19 @@
 
 from typing import get_args
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from callboard.core.callers import HEADER
 from callboard.frontend.consul.errors import ConsulErrors, refusal_answer
 from callboard.frontend.consul.plugin import PLUGIN, build
 from callboard.model.errors import InvalidError, UnavailableError
 from callboard.model.rows import Refusal, RefusalReason
-from tests.frontend.consul.harness import consul
+from callboard.net.http.server import HttpServer
+from callboard.net.http.settings import HttpSettings
+from tests.frontend.consul.harness import HERE, consul
 from tests.frontend.consul.operations import operated
 from tests.support import run
 
@@ -72,6 +76,25 @@ def test_before_the_registry_is_ready_nobody_leads() -> None:
     run(scenario())
 
 
+def test_a_registration_is_told_that_nobody_leads_before_what_is_wrong_with_it_also_by_its_short_way() -> None:
+    async def scenario() -> None:
+        async with consul(opened=False) as door:
+            http = HttpServer(door.frontend.sites, HttpSettings(), lambda: door.registry.revision)
+            ((host, port), *_) = await http.start(HERE, 0)
+            try:
+                async with httpx.AsyncClient(base_url=f"http://{host}:{port}", timeout=60, headers={HEADER: "x" * 300}) as client:
+                    for _ in range(3):  # until its fields are known
+                        got = await client.put("/v1/agent/service/register", content=b"{}")
+                        assert (got.status_code, got.text) == (503, "No cluster leader")
+                    await door.registry.open()
+                    got = await client.put("/v1/agent/service/register", content=b"{}")
+                    assert (got.status_code, got.text) == (400, "node: must have at most 255 characters, has 300")
+            finally:
+                await http.stop(1.0)
+
+    run(scenario())
+
+
 def test_the_plugin_builds_one_site() -> None:
     async def scenario() -> None:
         async with consul(opened=False) as door:
@@ -122,7 +145,7 @@ _queries = st.lists(
     max_size=3,
 ).map(lambda pairs: "&".join(f"{name}={value}" for name, value in pairs))
 _OURS = {
-    "CheckID", "No path to datacenter", "Missing service registration", "Failed to join", "agent: No node found", "id ", "address ",
+    "CheckID", "No path to datacenter", "Unknown service ID", "Failed to join", "agent: No node found", "id ", "address ",
     "cannot find peer", "no keyring", "Network segments are not supported", "Cannot provide tag filter", "Invalid service filter",
 }  # fmt: skip
 """How the texts of 500 begin that are Consul's own."""

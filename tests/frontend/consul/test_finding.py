@@ -36,6 +36,19 @@ def test_a_node_is_found_by_the_beginning_of_its_id(text: str, node: str | None)
     run(scenario())
 
 
+def test_of_two_nodes_with_one_id_the_newer_one_is_found() -> None:
+    async def scenario() -> None:
+        async with consul() as door:
+            for name in ("zed", "Abe"):
+                await door.put("/v1/catalog/register", {"Node": name, "Address": "10.0.0.1", "ID": FIRST})
+                assert (await door.get("/v1/catalog/node/f0e1d2c3"))["Node"]["Node"] == name
+            await door.put("/v1/catalog/register", {"Node": "other", "Address": "10.0.0.1", "ID": SECOND})
+            assert (await door.get("/v1/catalog/node/f0e1d2c3"))["Node"]["Node"] == "Abe"
+            assert await door.get("/v1/catalog/node/f0e1d2c") is None, "two IDs begin so"
+
+    run(scenario())
+
+
 def test_the_servers_own_node_is_found_by_the_id_it_shows() -> None:
     async def scenario() -> None:
         async with consul() as door:
@@ -64,7 +77,7 @@ def test_a_question_by_id_waits_for_whatever_changes_its_answer() -> None:
                 blocked = server.blocked(target, index)
                 await server.parked(1)
                 await server.put(f"/v1/catalog/{path}", body)
-                answer = (await asyncio.wait_for(blocked, 10)).json()
+                answer = (await asyncio.wait_for(blocked, 60)).json()
                 assert (answer and set(answer["Services"])) == (services if services is None else set(services))  # type: ignore[call-overload]
 
     run(scenario())

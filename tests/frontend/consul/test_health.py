@@ -99,13 +99,14 @@ def test_checks_are_listed_by_service_node_and_state() -> None:
                     "state/warning",
                     "state/passing",
                     "state/critical",
+                    "state/Warning",
                     "state/odd",
                 )
             }
             assert ids == {
                 "checks/web": ["service:web1"], "node/CallBoard": ["disk", "serfHealth", "service:web1"], "node/nope": [],
                 "state/any": ["disk", "serfHealth", "service:web1"], "state/warning": ["disk"], "state/passing": ["serfHealth"],
-                "state/critical": ["service:web1"], "state/odd": [],
+                "state/critical": ["service:web1"], "state/Warning": ["disk"], "state/odd": [],
             }  # fmt: skip
             texts = [(await door.ask("GET", f"/v1/health/{path}/")).text for path in ("service", "checks", "node", "state")]
             assert texts == ["Missing service name", "Missing service name", "Missing node name", "Missing check state"]

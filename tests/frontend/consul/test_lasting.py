@@ -246,7 +246,7 @@ def test_two_clients_with_a_known_line_are_told_what_one_with_a_new_line_is_told
             await server.parked(2)
             assert stats.recalled == recalled + 3
             await _write(server, change)
-            woken = [await asyncio.wait_for(task, 10) for task in blocked]
+            woken = [await asyncio.wait_for(task, 60) for task in blocked]
             later = [await server.get(line) for line in (known, short)]
             assert stats.recalled == recalled + 5
             new = await server.get(line_of(path, seen) + "&x=new")

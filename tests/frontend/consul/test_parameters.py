@@ -63,6 +63,16 @@ def test_what_a_read_cannot_do_is_refused_in_consuls_words(path: str, query: str
     run(scenario())
 
 
+@pytest.mark.parametrize("path", ["catalog/datacenters", "event/list"])
+def test_what_is_known_of_every_data_centre_is_answered_for_any(path: str) -> None:
+    async def scenario() -> None:
+        async with consul() as door:
+            assert await door.get(f"/v1/{path}?dc=dc2") == await door.get(f"/v1/{path}")
+            assert (await door.ask("GET", f"/v1/{path}?ns=team")).status == 400
+
+    run(scenario())
+
+
 @pytest.mark.parametrize("path", READS + AGENT_READS)
 def test_default_spellings_are_accepted_and_pretty_is_indented(path: str) -> None:
     async def scenario() -> None:
@@ -245,5 +255,23 @@ def test_a_missing_last_slash_leads_to_the_path_that_has_it(path: str) -> None:
             assert (await door.get(f"{path}?%ff")).status_code == 400
             assert (await door.get("/v1/foo")).status_code == 404
             assert (await door.client.put("/v1/agent/check/pass")).headers["location"] == "/v1/agent/check/pass/"
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("path", "meant"),
+    [
+        ("/v1//catalog/nodes?tag=a%26b", "/v1/catalog/nodes?tag=a%26b"),
+        ("/v1/./health/service/w%20b", "/v1/health/service/w%20b"),
+        ("/v1/x/../agent/service/register", "/v1/agent/service/register"),
+        ("/v1/catalog//service", "/v1/catalog/service"),
+    ],
+)
+def test_a_path_with_slashes_too_many_leads_to_the_one_that_was_meant(path: str, meant: str) -> None:
+    async def scenario() -> None:
+        async with consul() as door:
+            got = await door.ask("PUT", path, {"Name": "web"})
+            assert (got.status, got.headers["location"]) == (307, meant)
 
     run(scenario())

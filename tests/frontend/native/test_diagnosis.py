@@ -27,7 +27,7 @@ def server() -> Iterator[ServerProcess]:
 
 
 def ask(server: ServerProcess, query: str = "", **headers: str) -> dict[str, object]:
-    connection = HTTPConnection(*server.http, timeout=20)
+    connection = HTTPConnection(*server.http, timeout=60)
     try:
         connection.request("GET", f"/api/v1/diagnosis{query}", headers=headers)
         told: dict[str, object] = json.loads(connection.getresponse().read())
@@ -119,7 +119,7 @@ def test_itself_is_known_over_tls_also_when_only_callers_have_a_certificate(tmp_
     trust.check_hostname = False
     files = ("--tls-cert", cert, "--tls-key", key)
     for words in (files, (*files, "--tls-client-ca", authority.ca)):
-        with only_secured(*words) as url, urlopen(f"{url}/api/v1/diagnosis", timeout=20, context=trust) as answer:
+        with only_secured(*words) as url, urlopen(f"{url}/api/v1/diagnosis", timeout=60, context=trust) as answer:
             told = json.loads(answer.read())["advertised"]
         assert told == {"address": url.removeprefix("https://"), "reachable": True, "detail": ""}
 

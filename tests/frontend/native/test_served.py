@@ -24,7 +24,7 @@ class Watch:
     """A connection that watches."""
 
     def __init__(self, server: ServerProcess, query: str = "") -> None:
-        self.connection = HTTPConnection(*server.http, timeout=10)
+        self.connection = HTTPConnection(*server.http, timeout=60)
         self.connection.request("GET", f"/api/v1/watch{query}")
         self.answer = self.connection.getresponse()
         self.parser = SseParser()
@@ -43,7 +43,7 @@ class Watch:
 
 
 def ask(server: ServerProcess, method: str, path: str, body: str = "") -> str:
-    connection = HTTPConnection(*server.http, timeout=10)
+    connection = HTTPConnection(*server.http, timeout=60)
     connection.request(method, path, body or None)
     answer = connection.getresponse()
     text = answer.read().decode()
@@ -81,8 +81,8 @@ def test_a_change_reaches_a_watcher_and_a_watcher_that_goes_is_forgotten(server:
 
 def test_a_blocked_read_is_answered_by_the_change_it_waits_for(server: ServerProcess) -> None:
     index = json.loads(ask(server, "GET", "/api/v1/services/late"))["revision"]
-    with closing(HTTPConnection(*server.http, timeout=20)) as connection:
-        connection.request("GET", f"/api/v1/services/late?after={index}&wait_ms=15000")
+    with closing(HTTPConnection(*server.http, timeout=60)) as connection:
+        connection.request("GET", f"/api/v1/services/late?after={index}&wait_ms=600000")
         poll_until(lambda: metric(server, "callboard_http_parked") == 1)
         ask(server, "PUT", "/api/v1/instances", json.dumps({"service": "late"}))
         answer = connection.getresponse()

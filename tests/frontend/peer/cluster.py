@@ -29,6 +29,7 @@ from callboard.registry.registry import Registry
 from callboard.registry.settings import RegistrySettings
 from callboard.store.memory.engine import MemoryEngine
 from callboard.store.memory.store import MemoryStore
+from tests.support import PATIENCE_S
 
 HERE = "127.0.0.1"
 
@@ -124,7 +125,7 @@ class Cluster:
 
 async def until(condition: Any) -> None:
     """Let the loop turn until it is so."""
-    async with asyncio.timeout(8):
+    async with asyncio.timeout(PATIENCE_S):
         while not condition():  # noqa: ASYNC110  # what is waited for has no event
             await asyncio.sleep(0.005)
 
@@ -173,7 +174,7 @@ async def _member(engine: MemoryEngine, limits: RegistrySettings) -> AsyncIterat
     assert dns.listener is not None
     (address,) = await dns.listener.start()
     await registry.open()
-    async with httpx.AsyncClient(base_url=f"http://{host}:{port}", timeout=15, verify=False) as client:
+    async with httpx.AsyncClient(base_url=f"http://{host}:{port}", timeout=60, verify=False) as client:
         member = Member(registry, http, client, peer, address)
         member.link = links[0]
         try:

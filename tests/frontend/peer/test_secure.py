@@ -38,7 +38,7 @@ async def secured(authority: Authority, *, client_ca: bool = False) -> AsyncIter
 async def ask(place: Place, settings: PeerSettings, *messages: bytes) -> list[bytes]:
     courier = HttpCourier(Place(SENDER, (SENDER, place.card)), settings, PeerStats())
     try:
-        return [await courier.exchange(place.card, message, 5.0) for message in messages]
+        return [await courier.exchange(place.card, message, 60.0) for message in messages]
     finally:
         await courier.close()
 

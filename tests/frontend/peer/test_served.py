@@ -11,7 +11,7 @@ from tests.servers import running_server
 
 
 def members(url: str) -> Any:
-    with urllib.request.urlopen(f"{url}/api/v1/members", timeout=5) as response:
+    with urllib.request.urlopen(f"{url}/api/v1/members", timeout=60) as response:
         return json.load(response)["members"]
 
 
@@ -20,9 +20,9 @@ def test_its_place_is_its_advertised_host_with_the_port_it_listens_at() -> None:
         (member,) = members(server.url)
         assert (member["name"], member["url"], member["leading"]) == ("m1", f"http://[::1]:{server.http[1]}", True)
         with pytest.raises(urllib.error.HTTPError) as raised:
-            urllib.request.urlopen(urllib.request.Request(f"{server.url}/peer/v1/exchange", b"x", method="POST"), timeout=5)
+            urllib.request.urlopen(urllib.request.Request(f"{server.url}/peer/v1/exchange", b"x", method="POST"), timeout=60)
         assert (raised.value.code, raised.value.read()) == (401, b"denied\n")
-        with urllib.request.urlopen(f"{server.url}/metrics", timeout=5) as response:
+        with urllib.request.urlopen(f"{server.url}/metrics", timeout=60) as response:
             page = response.read().decode()
         assert "callboard_peer_refused_total 1.0" in page
         assert "callboard_leading 1.0" in page

@@ -32,7 +32,7 @@ from callboard.net.http.server import HttpServer
 from callboard.net.http.settings import HttpSettings, HttpStats
 
 T = TypeVar("T")
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

@@ -6,6 +6,7 @@ import pytest
 
 from callboard.net.http.message import After, Answer, after
 from tests.net.http.fake import Client, Known, World, connected, run, serving, until
+from tests.support import repeated_if_stopped
 
 BOTH = pytest.mark.parametrize("way", ["", "/slow"])
 
@@ -187,7 +188,7 @@ def test_a_blocked_query_that_ends_tells_how_the_server_stands_then_and_nobody_i
             assert world.stats.parked_now == 1
             assert (await client.response()).headers["x-standing"] == "cut off"
 
-    run(scenario())
+    repeated_if_stopped(lambda: run(scenario()))
 
 
 def test_bytes_of_kept_answers_are_counted_right_over_changes_of_standing() -> None:

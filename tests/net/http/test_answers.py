@@ -7,17 +7,22 @@ from callboard.model.topics import Topic
 from callboard.net.http.answers import Answers, Kept
 from callboard.net.http.coding import Dates
 from callboard.net.http.message import TEXT, Answer, Content, Read
+from callboard.net.http.packing import Done, Packing
 from callboard.net.http.routing import PlainErrors
 from callboard.net.http.settings import HttpSettings, HttpStats
 
 ERRORS = PlainErrors()
 
 
+def never_packed(answer: Answer, body: memoryview, done: Done) -> Packing:
+    raise AssertionError("nothing is large here")
+
+
 class Cache:
     def __init__(self, **limits: Any) -> None:
         self.stats = HttpStats()
         self.dates = Dates(0.0)
-        self.answers = Answers(HttpSettings(**limits), self.stats, self.dates)
+        self.answers = Answers(HttpSettings(**limits), self.stats, self.dates, never_packed)
 
     def get(self, key: str, render: Callable[[], Content], topic: str = "t") -> Kept:
         return self.answers.get(Read(key, (Topic(topic),), render, b"x-index"), ERRORS)

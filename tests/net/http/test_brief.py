@@ -1,12 +1,13 @@
-"""The short way of routes that end in a name: who asks is found out once, and whatever is not plain goes to the handler."""
+"""The short way of routes that are exact or end in a name: who asks is found out once, and whatever is not plain goes to the handler."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
 
 from callboard.model.errors import InvalidError
-from callboard.net.http.message import TEXT, Answer, Brief, Reply, Request, Route, Site
+from callboard.net.http.message import TEXT, Answer, Brief, Later, Reply, Request, Route, Site
 from callboard.net.http.routing import Router
 from callboard.net.http.server import HttpServer
 from callboard.net.http.settings import HttpSettings
@@ -122,3 +123,84 @@ def test_no_route_may_hide_below_a_short_way(path: str) -> None:
     site = hearing.site()
     with pytest.raises(ValueError, match="short way"):
         Router((Site("/", (*site.routes, Route("PUT", path, hearing.handler)), FakeErrors()),))
+
+
+class _Soon:
+    """Known on the next turn of the loop."""
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+
+    def then(self, callback: Callable[[Answer], None]) -> None:
+        asyncio.get_running_loop().call_soon(callback, self._answer)
+
+
+class Signing(Hearing):
+    """The same of an exact route, whose short way answers later."""
+
+    def sign(self, who: str, name: str, body: bytes) -> Answer | Later | None:
+        if body == b"boom":
+            raise RuntimeError("the secret reason")
+        answer = Answer(200, f"short {who} {name or '-'} ".encode() + body, TEXT)
+        return None if body == b"long" else answer if body == b"now" else Later(_Soon(answer))
+
+    def site(self) -> Site:
+        exact = Route("PUT", "/beat/sign", self.handler, brief=Brief(self.who, self.sign))
+        return Site("/", (exact, Route("PUT", "/beat/", self.handler)), FakeErrors())
+
+
+class Both(Signing):
+    """The same beside a route that ends in a name; what is heard by a short way is written down."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bodies: list[bytes] = []
+
+    def hear(self, who: str, name: str, body: bytes) -> Answer | None:
+        self.bodies.append(body)
+        return super().hear(who, name, body)
+
+    def sign(self, who: str, name: str, body: bytes) -> Answer | Later | None:
+        self.bodies.append(body)
+        return super().sign(who, name, body)
+
+    def site(self) -> Site:
+        named = Route("PUT", "/pass/", self.handler, brief=Brief(self.who, self.hear))
+        return Site("/", (*super().site().routes, named), FakeErrors())
+
+
+def test_an_exact_route_may_answer_later_by_its_short_way() -> None:
+    async def scenario() -> None:
+        signing = Signing()
+        async with heard(signing) as client:
+            for number in range(10, 16):
+                assert await put(client, "/beat/sign", body=b"%d" % number) == f"200 short nobody - {number}"
+                assert await put(client, "/beat/sign", "x-who: me", body=b"me") == "200 short me - me"
+            assert len(signing.found) <= 12, "never more often than the caller changes"
+            for _ in range(3):
+                assert await put(client, "/beat/sign", body=b"now") == "200 short nobody - now"
+                assert await put(client, "/beat/sign", body=b"long") == "200 long "
+                assert await put(client, "/beat/sign", body=b"boom") == "500 ours"
+                assert await put(client, "/beat/sign?a=1", body=b"10") == "200 long "
+                assert await put(client, "/beat/signs", body=b"10") == "200 long signs"
+                assert await put(client, "/beat/sig%6E", body=b"10") == "200 long "
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("line", ["\nname", "\n\nname", "\n/beat/sign", "name", "\r\nname"])
+@pytest.mark.parametrize("before", ["/beat/sign", "/pass/a?as=1", "/pass/a?long"])
+def test_a_line_that_is_none_is_refused_whatever_was_asked_before(line: str, before: str) -> None:
+    """Also with a block that is known, so that nobody else looks at the line."""
+
+    async def scenario() -> None:
+        signing = Both()
+        async with heard(signing) as client:
+            for _ in range(3):
+                assert (await put(client, before, body=b"10")).startswith("200")
+            signing.bodies.clear()
+            client.writer.write(f"{line} HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n10".encode())
+            assert (await client.response()).status == 400
+            assert signing.bodies == []
+
+    run(scenario())

@@ -6,6 +6,7 @@ import pytest
 
 from callboard.net.http.message import TEXT, Answer
 from tests.net.http.fake import World, connected, request, run, serving, until
+from tests.support import repeated_if_stopped
 
 
 def test_a_stream_is_sent_as_it_comes_and_ends_cleanly() -> None:
@@ -97,7 +98,7 @@ def test_half_a_request_behind_a_stream_does_not_end_the_stream() -> None:
             assert (await client.response()).status == 408, "in its turn"
             assert await client.ended() == b""
 
-    run(scenario())
+    repeated_if_stopped(lambda: run(scenario()))
 
 
 def test_garbage_inside_a_body_is_refused_at_once() -> None:

@@ -19,6 +19,7 @@ from callboard.net.http.parked import ANSWER, COSTLY, PARKED, REFUSED, WAKE_PAUS
 from callboard.net.http.routing import PlainErrors
 from callboard.net.http.settings import HttpSettings, HttpStats
 from callboard.net.http.wheel import TICK, Wheel
+from tests.net.http.test_answers import never_packed
 
 ERRORS = PlainErrors()
 
@@ -100,7 +101,7 @@ class House:
         self.renders = 0
         self.broken = False
         known = HttpSettings(**limits)
-        self.answers = Answers(known, self.stats, Dates(0))
+        self.answers = Answers(known, self.stats, Dates(0), never_packed)
         self.parked = Parked(self.answers, lambda: self.revision, self.loop.turn(), known, self.stats)
         self.wheel = Wheel()
 

@@ -17,6 +17,7 @@ from callboard.net.http.settings import HttpSettings
 from callboard.net.tls import ServerTls, TlsFiles
 from tests.certificates import Authority
 from tests.net.http.fake import Client, World, connected, request, run, until
+from tests.support import Stopwatch, repeated_if_stopped
 
 
 class Stage(NamedTuple):
@@ -155,9 +156,9 @@ def test_stopping_does_not_wait_for_clients_that_rest(tmp_path: Path) -> None:
             context = authority.client()
             resting = [await asyncio.to_thread(opened, port, context) for _ in range(3)]
             await until(lambda: world.stats.connections_now == 3)
-            begin = asyncio.get_running_loop().time()
-            await world.http.stop(15.0)
-            assert asyncio.get_running_loop().time() - begin < 10
+            with Stopwatch() as watch:
+                await world.http.stop(15.0)
+            assert watch.seconds < 10
             for line in resting:
                 assert await asyncio.to_thread(line.recv, 1) == b"", "it ended in good order"
                 line.close()
@@ -167,7 +168,7 @@ def test_stopping_does_not_wait_for_clients_that_rest(tmp_path: Path) -> None:
 
 def opened(port: int, context: ssl.SSLContext) -> ssl.SSLSocket:
     """A connection of a client that does nothing with it: it does not even answer that the server closes."""
-    return context.wrap_socket(socket.create_connection(("127.0.0.1", port), timeout=10), server_hostname="localhost")
+    return context.wrap_socket(socket.create_connection(("127.0.0.1", port), timeout=60), server_hostname="localhost")
 
 
 def blocking(port: int, context: ssl.SSLContext) -> None:
@@ -241,7 +242,7 @@ def test_tls_where_there_is_none_is_named_and_does_not_hang(caplog: pytest.LogCa
 
 def test_who_only_connects_is_let_go_in_time_and_bounded(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with secured(tmp_path, handshake_time_max_ms=300, handshakes_max_count=3) as (authority, _, tls, port):
+        async with secured(tmp_path, handshake_time_max_ms=1_000, handshakes_max_count=3) as (authority, _, tls, port):
             silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(6)]
             half, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(b"\x16\x03\x01")
@@ -254,7 +255,7 @@ def test_who_only_connects_is_let_go_in_time_and_bounded(tmp_path: Path) -> None
             async with over_tls(port, authority.client()) as client:
                 assert (await client.get("/read/a")).status == 200
 
-    run(scenario())
+    repeated_if_stopped(lambda: run(scenario()))
 
 
 @pytest.mark.parametrize("first", [b"", b"\x16", b"\x16\x03\x01\x02\x00\x01"])

@@ -15,7 +15,8 @@ from callboard.model.instance import Phase
 from callboard.net import threads
 from callboard.wire.native import InstanceState
 
-_CALL_MAX_S: Final = 1.0
+_CALL_MAX_S: Final = 5.0
+_NEVER_SEEN: Final = "not signed in yet"
 
 
 class Target(NamedTuple):
@@ -31,7 +32,7 @@ class Tally:
     """What the caller knows of one instance."""
 
     address: str = "-"
-    health: str = "not signed in"
+    health: str = _NEVER_SEEN
     answered: int = 0
     broken: int = 0
     """Calls that got no answer here, and went to the next instance."""
@@ -65,8 +66,10 @@ class Board:
             self.back_at.update(dict.fromkeys(after - before, now))
             for name, tally in self.tallies.items():
                 instance = there.get(name)
-                tally.health = health(instance) if instance is not None else "gone"
-                tally.address = f"{instance.address}:{instance.port}" if instance is not None else "-"
+                if instance is not None:
+                    tally.health, tally.address = health(instance), f"{instance.address}:{instance.port}"
+                elif tally.health != _NEVER_SEEN:
+                    tally.health, tally.address = "gone", "-"
             self.changed.notify_all()
 
     def pick(self) -> tuple[Target, ...]:

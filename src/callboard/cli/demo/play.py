@@ -10,7 +10,7 @@ from callboard.cli.demo.stage import INSTANCES, SERVICE, Stage, StageError
 from callboard.client import Client
 
 VICTIM: Final = INSTANCES[1]
-_STEP_MAX_S: Final = 10.0
+_STEP_MAX_S: Final = 30.0
 _POLL_S: Final = 0.05
 _CALLS_EACH: Final = 5
 

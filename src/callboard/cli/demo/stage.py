@@ -18,7 +18,7 @@ import callboard
 
 SERVICE: Final = "web"
 INSTANCES: Final = ("web-1", "web-2", "web-3")
-_READY_MAX_S: Final = 20.0
+_READY_MAX_S: Final = 60.0
 _LEAVE_MAX_S: Final = 5.0
 _POLL_S: Final = 0.1
 _ERROR_SHOWN_MAX_CHARS: Final = 2_000

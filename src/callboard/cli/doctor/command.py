@@ -18,6 +18,7 @@ from callboard.cli.exits import OK, UNHEALTHY, UNREACHABLE
 from callboard.cli.output import show
 from callboard.client.link import reason
 from callboard.client.settings import Base, ClientSettings, parse_base
+from callboard.core.callers import is_loopback
 from callboard.wire.native import ServiceInstances, ServiceList
 from callboard.wire.native_server import Diagnosis, MemberList
 
@@ -103,7 +104,7 @@ def _reached(members: MemberList, settings: ClientSettings) -> dict[str, str]:
     out = {}
     for url in {member.url for member in members.members if member.url and member.url not in known}:
         host = urlsplit(url).hostname or ""
-        if len(members.members) > 1 or not surroundings.is_loopback(host):
+        if len(members.members) > 1 or not is_loopback(host):
             out[url] = _refusal(parse_base(url))
     return out
 

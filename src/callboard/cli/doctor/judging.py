@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from callboard import __version__
 from callboard.cli.doctor.findings import Finding, well
-from callboard.cli.doctor.surroundings import is_loopback
+from callboard.core.callers import is_loopback
 from callboard.model.check import Status
 from callboard.model.members import LEVEL
 from callboard.wire.native import InstanceState, ServiceList

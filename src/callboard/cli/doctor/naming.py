@@ -8,8 +8,8 @@ from shlex import quote
 from typing import Final, NamedTuple
 
 from callboard.cli.doctor.findings import Finding, well
-from callboard.cli.doctor.surroundings import is_loopback
 from callboard.client.link import reason
+from callboard.core.callers import is_loopback
 from callboard.net.messages import PREFIX_BYTES
 from callboard.wire.dns import UDP_PLAIN_BYTES, Rcode
 from callboard.wire.dns_names import encode_name

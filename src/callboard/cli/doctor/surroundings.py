@@ -11,17 +11,6 @@ from callboard.model.errors import InvalidError
 _PROXIES: Final = ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
 
 
-def is_loopback(host: str) -> bool:
-    """Whether a host means the machine it is used on."""
-    host = host.strip("[]").lower()
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def judge_variables(environment: Mapping[str, str], asked: Sequence[Base]) -> list[Finding]:
     """Variables that say two things, and proxies that stand between."""
     return [*_addresses(environment), *_proxies(environment, asked)] or [well("environment", "no variable contradicts another")]

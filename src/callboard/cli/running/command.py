@@ -60,8 +60,10 @@ def run(ctx: click.Context, /, *, server: Server, command: tuple[str, ...], **sa
     """Run COMMAND as an instance of a service: sign it in when its port accepts, check it, drain it, sign it out.
 
     \b
-    callboard run --service orders --port 8000 --http /ready -- uvicorn app:app --port 8000
-    callboard run --service orders --port 0 -- sh -c 'exec python app.py --port $PORT'
+    callboard run --service orders --port 8000 --http /ready -- \\
+        uvicorn app:app --port 8000
+    callboard run --service orders --port 0 -- \\
+        sh -c 'exec python app.py --port $PORT'
 
     COMMAND is told PORT, CALLBOARD_SERVICE and CALLBOARD_INSTANCE_ID. At SIGTERM its instance is hidden from new callers, then it gets the
     signal, then SIGKILL when it does not end; Ctrl-C at a terminal reaches it at once. It runs also while no registry answers; it is signed

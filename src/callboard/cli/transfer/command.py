@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -35,13 +36,15 @@ _wait = click.option(
 @_config
 @_form
 @click.pass_context
-@connecting
+@partial(connecting, namespaced=False)
 def backup(ctx: click.Context, *, server: Server, file: Path, store: str, config: str | None, form: str) -> None:
     """Write everything that is registered into FILE, as of one revision; compressed when it ends in .gz.
 
     \b
-    callboard backup monday.jsonl.gz                               asks the server of CALLBOARD_URL
-    callboard backup monday.jsonl.gz --store etcd://H:P/callboard  reads etcd, beside running servers or without any
+    callboard backup monday.jsonl.gz
+    callboard backup monday.jsonl.gz --store etcd://H:P/callboard
+
+    The first asks the server of CALLBOARD_URL; the second reads etcd itself, beside running servers or without any.
 
     A file of this name is replaced when the new one is whole. Only its owner can read it.
     """
@@ -88,7 +91,7 @@ def migrate(ctx: click.Context, /, *, source: str, target: str, replace: bool, w
     """Fill the store DST with everything in the store SRC. Every server on either must be stopped.
 
     \b
-    callboard migrate sqlite:////var/lib/callboard etcd://10.0.0.1:2379,10.0.0.2:2379/callboard
+    callboard migrate sqlite:////var/lib/callboard etcd://10.0.0.1:2379/callboard
 
     Revisions and ids stay, so that clients go on where they were. From then on the source is old: start no server on it again.
     """

@@ -31,11 +31,30 @@ class Said(NamedTuple):
     output: str
 
 
+_WELL: Final = Said(Status.PASSING, "")
+
+
 class Behind(NamedTuple):
     """What stands behind a place, and some of those who do: enough to tell whether there are others than the one who looks."""
 
     worst: Said
     some: tuple[AliasKey, ...]
+
+
+class _Way(NamedTuple):
+    """From a place on to another one, by an alias that looks there; `missing` says so when nothing is there."""
+
+    aim: Aim
+    alias: Check | None
+    missing: str
+
+
+class _Spot(NamedTuple):
+    """A place itself: some of its checks, the worst of those that are no aliases, and where its aliases look."""
+
+    some: tuple[AliasKey, ...]
+    worst: Said
+    ways: tuple[_Way, ...]
 
 
 def settle(draft: Draft, now: Timestamp) -> None:
@@ -46,7 +65,7 @@ def settle(draft: Draft, now: Timestamp) -> None:
     for place in list(draft.touched):
         todo += _looking_at(draft, Aim(*place))
     seen: set[AliasKey] = set()
-    known: dict[Aim, Behind] = {}  # it does not change here, for what aliases say themselves is no part of it
+    sight = Sight(draft)  # what it has seen does not change here, for what aliases say themselves is no part of it
     while todo:
         key = todo.pop()
         if key in seen:
@@ -55,7 +74,7 @@ def settle(draft: Draft, now: Timestamp) -> None:
         check = draft.check(*key)
         if check is None or not isinstance(check.definition, AliasCheck):
             continue
-        said = say(draft, check, check.definition, known)
+        said = say(draft, check, check.definition, sight)
         if said != (check.status, check.output):
             turned = now if said.status is not check.status else check.turned
             draft.put_check(replace(check, status=said.status, output=said.output, turned=turned, modified=ZERO), check)
@@ -68,51 +87,91 @@ def _looking_at(draft: Draft, aim: Aim) -> Iterator[AliasKey]:
     yield from draft.overlay.aliases.looking_at(aim)
 
 
-def say(draft: Draft, alias: Check, definition: AliasCheck, known: dict[Aim, Behind] | None = None) -> Said:
-    """The worst of what stands behind an alias, in Consul's words. `known` keeps it for the next alias of the same draft."""
-    known = {} if known is None else known
+def say(draft: Draft, alias: Check, definition: AliasCheck, sight: "Sight | None" = None) -> Said:
+    """The worst of what stands behind an alias, in Consul's words. `sight` keeps it for the next alias of the same draft."""
     aim = aim_of(alias, definition)
     missing = _missing(draft, aim, definition.alias_node or alias.node)
     if missing:
         return Said(Status.CRITICAL, clip_output(missing))
-    behind = known.get(aim)
-    if behind is None:
-        behind = known[aim] = _look(draft, aim)
+    behind = (sight or Sight(draft)).behind(aim)
     if behind.worst.status is not Status.PASSING:
         return behind.worst
     return Said(Status.PASSING, ALL_PASSING if any(key != _key(alias) for key in behind.some) else NOTHING_FOUND)
 
 
-def _look(draft: Draft, aim: Aim) -> Behind:
-    """What stands behind a place that is there."""
-    worst, some = Said(Status.PASSING, ""), dict[AliasKey, None]()
-    for check, said in _behind(draft, aim):
-        if len(some) < _OTHERS_COUNT:
-            some[_key(check)] = None
-        if _RANK[said.status] > _RANK[worst.status]:
-            output = clip_output(f'Aliased check "{check.name}" failing: {said.output}')
-            worst = Said(Status.WARNING if said.status is Status.WARNING else Status.CRITICAL, output)
-        if worst.status is Status.CRITICAL:
-            break
-    return Behind(worst, tuple(some))
+class Sight:
+    """What stands behind places, each place looked at once and the farthest first: a long chain of aliases costs its length, not the
+    square of it. It lives while the aliases of one draft are settled."""
 
+    __slots__ = ("_draft", "_known", "_spots")
 
-def _behind(draft: Draft, aim: Aim) -> Iterator[tuple[Check, Said]]:
-    """Every check behind a place with what it says itself: of an alias, only whether what it looks at is there. Near ones first."""
-    todo: deque[tuple[Aim, Check | None, str]] = deque([(aim, None, "")])
-    seen: set[Aim] = set()
-    while todo:
-        at, looking, node = todo.popleft()
-        if looking is not None and (missing := _missing(draft, at, node)):
-            yield looking, Said(Status.CRITICAL, missing)
-        elif at not in seen:
-            seen.add(at)
-            for check in _checks_at(draft, at):
-                if isinstance(check.definition, AliasCheck):
-                    todo.append((aim_of(check, check.definition), check, check.definition.alias_node or check.node))
-                    yield check, Said(Status.PASSING, "")
+    def __init__(self, draft: Draft) -> None:
+        self._draft = draft
+        self._known: dict[Aim, Behind] = {}
+        self._spots: dict[Aim, _Spot] = {}
+
+    def behind(self, aim: Aim) -> Behind:
+        """What stands behind a place that is there."""
+        known, entered, todo = self._known, set[Aim](), [aim]
+        while todo:
+            at = todo[-1]
+            if at in known:
+                todo.pop()
+            elif at in entered:
+                known[at] = self._look(at)
+            else:
+                entered.add(at)
+                todo += [way.aim for way in self._spot(at).ways if not way.missing and way.aim not in entered]
+        return known[aim]
+
+    def _look(self, aim: Aim) -> Behind:
+        """The worst behind a place, near ones first. Nothing new is behind what is known to be well; and when there is only one way to
+        go on, what was found from there is what would be found now, for what was passed before leads nowhere else and is no worse."""
+        worst, some, seen = _WELL, dict[AliasKey, None](), set[Aim]()
+        todo = deque([_Way(aim, None, "")])
+        while todo and worst.status is not Status.CRITICAL:
+            at, alias, missing = todo.popleft()
+            if missing and alias is not None:
+                worst = _failing(alias, Status.CRITICAL, missing)
+            elif at not in seen:
+                seen.add(at)
+                known = self._known.get(at)
+                if known is not None and (not todo or known.worst.status is Status.PASSING):
+                    worst = max(worst, known.worst, key=_rank)  # the first one of equals
+                    some.update(dict.fromkeys(known.some))
                 else:
-                    yield check, Said(check.status, check.output)
+                    spot = self._spot(at)
+                    worst = max(worst, spot.worst, key=_rank)
+                    some.update(dict.fromkeys(spot.some))
+                    todo += spot.ways
+        return Behind(worst, tuple(some)[:_OTHERS_COUNT])
+
+    def _spot(self, aim: Aim) -> _Spot:
+        spot = self._spots.get(aim)
+        if spot is None:
+            spot = self._spots[aim] = _spot(self._draft, aim)
+        return spot
+
+
+def _spot(draft: Draft, aim: Aim) -> _Spot:
+    checks, worst, ways = _checks_at(draft, aim), _WELL, list[_Way]()
+    for check in checks:
+        definition = check.definition
+        if isinstance(definition, AliasCheck):
+            there = aim_of(check, definition)
+            ways.append(_Way(there, check, _missing(draft, there, definition.alias_node or check.node)))
+        elif _RANK[check.status] > _RANK[worst.status]:
+            worst = _failing(check, check.status, check.output)
+    return _Spot(tuple(map(_key, checks[:_OTHERS_COUNT])), worst, tuple(ways))
+
+
+def _failing(check: Check, status: Status, output: str) -> Said:
+    said = clip_output(f'Aliased check "{check.name}" failing: {output}')
+    return Said(Status.WARNING if status is Status.WARNING else Status.CRITICAL, said)
+
+
+def _rank(said: Said) -> int:
+    return _RANK[said.status]
 
 
 def _missing(draft: Draft, aim: Aim, node: str) -> str:

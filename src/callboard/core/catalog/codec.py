@@ -110,10 +110,6 @@ class Shared:
         self.trim()
         return self.keep(part, part)
 
-    def mapping(self, part: dict[str, str]) -> dict[str, str]:
-        """The one mapping equal to `part`."""
-        return self.keep(tuple(part.items()), part) if part else _EMPTY
-
 
 def decode_node(row: Row) -> Node:
     """Raises `UnreadableRowError`."""
@@ -124,8 +120,14 @@ def decode_node(row: Row) -> Node:
 
 def decode_instance(row: Row, shared: Shared) -> Instance:
     """Raises `UnreadableRowError`."""
-    value, keep = _read(_decode_instance, row), shared.keep
-    revision = row.revision
+    shared.trim()
+    return settle_instance(_read(_decode_instance, row), row.revision, shared)
+
+
+def settle_instance(value: Instance, revision: Revision, shared: Shared) -> Instance:
+    """An instance as its row tells it, whether it was read from there or the row was made of it; nobody else may have it yet. Whoever calls
+    this calls `shared.trim` now and then."""
+    keep = shared.keep
     force_setattr(value, "modified", revision)
     if value.created == revision:
         force_setattr(value, "created", revision)
@@ -138,14 +140,18 @@ def decode_instance(row: Row, shared: Shared) -> Instance:
     force_setattr(value, "meta", keep(tuple(meta.items()), meta) if meta else _EMPTY)
     if not value.tagged:
         force_setattr(value, "tagged", _EMPTY_TAGGED)
-    shared.trim()
     return value
 
 
 def decode_check(row: Row, shared: Shared) -> Check:
     """Raises `UnreadableRowError`."""
-    value, keep = _read(_decode_check, row), shared.keep
-    revision = row.revision
+    shared.trim()
+    return settle_check(_read(_decode_check, row), row.revision, shared)
+
+
+def settle_check(value: Check, revision: Revision, shared: Shared) -> Check:
+    """The same of a check."""
+    keep = shared.keep
     force_setattr(value, "modified", revision)
     if value.created == revision:
         force_setattr(value, "created", revision)
@@ -155,7 +161,6 @@ def decode_check(row: Row, shared: Shared) -> Check:
     force_setattr(value, "definition", keep(value.definition, value.definition))
     if 0 < len(part := value.output) <= _SHARED_OUTPUT_MAX_CHARS:
         force_setattr(value, "output", keep(part, part))
-    shared.trim()
     return value
 
 

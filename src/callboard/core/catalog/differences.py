@@ -4,7 +4,7 @@ It names every topic whose answer or index differs, and no other. Only a topic t
 index may have risen with the global floor: nothing can be told of it. It lives as long as the swap of the views.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from typing import Final, TypeVar
 
 from callboard.core.catalog import queries
@@ -36,13 +36,38 @@ _EMPTY: Final = Space()
 
 def differences(before: View, after: View) -> Changes:
     """Everything that leads from one view to the other."""
-    changes = Changes(after.revision)
-    _diff_nodes(before, after, changes)
+    steps = in_steps(before, after)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            changes: Changes = end.value
+            return changes
+
+
+def in_steps(before: View, after: View) -> Generator[int, None, Changes]:
+    """The same, for whoever gives others a turn between: a node or a topic each, telling how many rows it has looked at. Both views must
+    stay as they are meanwhile."""
+    changes, looked_at = Changes(after.revision), set[Topic]()
+    for node in _each(before.nodes, after.nodes):
+        yield _diff_node(before, after, node, changes) if node is not None else 1
     for namespace in _either(before.spaces, after.spaces):
-        _diff_space(before, after, namespace, changes)
-    unnamed = dict.fromkeys(_suspects(before, after, changes))
-    changes.topics.update(topic for topic in unnamed if index_of(before, topic) != index_of(after, topic))
+        yield from _diff_space(before, after, namespace, changes)
+    for topic in _suspects(before, after):
+        if topic in changes.topics or topic in looked_at:
+            yield 1
+            continue
+        looked_at.add(topic)
+        if index_of(before, topic) != index_of(after, topic):
+            changes.topics.add(topic)
+        yield _weight(after, topic)
     return changes
+
+
+def _weight(view: View, topic: Topic) -> int:
+    """How many rows its index is made of, about."""
+    kind, *parts = split_key(Key(topic))
+    return 1 + (len(view.of_service(parts[0], parts[1])) if kind == "s" else 0)
 
 
 def index_of(view: View, topic: Topic) -> Revision:
@@ -59,6 +84,13 @@ def _either(before: Mapping[str, V], after: Mapping[str, V]) -> list[str]:
     return [*before, *(name for name in after if name not in before)]
 
 
+def _each(before: Mapping[str, V], after: Mapping[str, V]) -> Iterator[str | None]:
+    """The same of so many that a list of them would be long to make. None stands for one that was there already: no more than a look."""
+    yield from before
+    for name in after:
+        yield name if name not in before else None
+
+
 def _pairs(before: Mapping[str, V], after: Mapping[str, V]) -> Iterator[tuple[V | None, V | None]]:
     """What is under the same name in both, where it differs."""
     for name in _either(before, after):
@@ -70,13 +102,13 @@ def _pairs(before: Mapping[str, V], after: Mapping[str, V]) -> Iterator[tuple[V 
 # -- rows
 
 
-def _diff_nodes(before: View, after: View, changes: Changes) -> None:
-    for old, new in _pairs(before.nodes, after.nodes):
-        there = old or new
-        assert there is not None
+def _diff_node(before: View, after: View, node: str, changes: Changes) -> int:
+    old, new = before.nodes.get(node), after.nodes.get(node)
+    if old != new:
         changes.nodes.append(NodeChange(old, new))
         changes.topics.add(NODES)
-        _name_node(before, after, there.name.lower(), changes)
+        _name_node(before, after, node, changes)
+    return 1
 
 
 def _name_node(before: View, after: View, node: str, changes: Changes) -> None:
@@ -92,19 +124,30 @@ def _services_on(view: View, node: str) -> Iterator[Topic]:
             yield from topics_of(placed.instance)
 
 
-def _diff_space(before: View, after: View, namespace: str, changes: Changes) -> None:
+def _diff_space(before: View, after: View, namespace: str, changes: Changes) -> Iterator[int]:
     count = len(changes.instances)
     old_space, new_space = before.spaces.get(namespace, _EMPTY), after.spaces.get(namespace, _EMPTY)
-    for node in _either(old_space.by_node, new_space.by_node):
-        for old, new in _pairs(before.on_node(namespace, node), after.on_node(namespace, node)):
-            _diff_placed(old, new, changes)
-    for node in _either(old_space.holders, new_space.holders):
-        _diff_checks(before, after, namespace, node, changes)
-    if len(changes.instances) > count and queries.services(before, namespace) != queries.services(after, namespace):
-        changes.topics.add(services_topic(namespace))
+    for node in _each(old_space.by_node, new_space.by_node):
+        yield _diff_instances(before, after, namespace, node, changes) if node is not None else 1
+    for node in _each(old_space.holders, new_space.holders):
+        yield _diff_checks(before, after, namespace, node, changes) if node is not None else 1
+    touched = {each.service.lower() for change in changes.instances[count:] for each in (change.before, change.after) if each is not None}
+    for service in touched:
+        members = before.of_service(namespace, service), after.of_service(namespace, service)
+        if queries.tags_by_name(members[0].values()) != queries.tags_by_name(members[1].values()):
+            changes.topics.add(services_topic(namespace))
+            break
+        yield max(map(len, members))
 
 
-def _diff_checks(before: View, after: View, namespace: str, node: str, changes: Changes) -> None:
+def _diff_instances(before: View, after: View, namespace: str, node: str, changes: Changes) -> int:
+    there = before.on_node(namespace, node), after.on_node(namespace, node)
+    for old, new in _pairs(*there):
+        _diff_placed(old, new, changes)
+    return max(map(len, there))
+
+
+def _diff_checks(before: View, after: View, namespace: str, node: str, changes: Changes) -> int:
     """By identity, whatever they belong to: one that moved is one change."""
     old, new = _checks_on(before, namespace, node), _checks_on(after, namespace, node)
     of_node = False
@@ -114,6 +157,7 @@ def _diff_checks(before: View, after: View, namespace: str, node: str, changes: 
         changes.topics.update((checks_topic(namespace), node_topic(node)))
     if of_node:
         _name_node(before, after, node, changes)
+    return max(len(old), len(new))
 
 
 def _checks_on(view: View, namespace: str, node: str) -> Mapping[str, Check]:
@@ -139,11 +183,9 @@ def _diff_placed(old: Placed | None, new: Placed | None, changes: Changes) -> No
 # -- indexes
 
 
-def _suspects(before: View, after: View, changes: Changes) -> Iterator[Topic]:
-    """Topics not named yet whose index may differ all the same."""
-    named = changes.topics
-    everything = _known(before, after) if before.global_floor != after.global_floor else _floored(before, after)
-    return (topic for topic in everything if topic not in named)
+def _suspects(before: View, after: View) -> Iterator[Topic]:
+    """Topics whose index may differ though no row of theirs does; some come twice."""
+    return _known(before, after) if before.global_floor != after.global_floor else _floored(before, after)
 
 
 def _floored(before: View, after: View) -> Iterator[Topic]:

@@ -4,7 +4,7 @@ Every row that leaves a topic raises that topic's floor in the same draft, so th
 and so does an instance that changes its service, and a check that changes its instance.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from enum import Enum
 from typing import Final
 
@@ -58,7 +58,7 @@ class Draft:
     """Reads go through the command's own changes, then the overlay, then the view."""
 
     __slots__ = (
-        "_floor", "_global_floor", "_put_checks", "_rows", "_values", "aliased", "overlay", "revision", "touched", "view",
+        "_floor", "_global_floor", "_put_checks", "_rows", "_unplaced", "_values", "aliased", "overlay", "revision", "touched", "view",
     )  # fmt: skip
 
     def __init__(self, view: View, overlay: Overlay, revision: Revision) -> None:
@@ -74,6 +74,8 @@ class Draft:
         self._rows: dict[Key, Row | None] = {}
         self._put_checks: dict[Holder, set[str]] = {}
         """Ids of the checks that this draft has put, by what each then belonged to."""
+        self._unplaced: list[Check] = []
+        """Those that are not among them yet: few plans ask."""
         self._global_floor = ZERO
         self._floor = b""
 
@@ -90,8 +92,7 @@ class Draft:
     def accept(self) -> None:
         """Make the changes part of the overlay."""
         overlay = self.overlay
-        for key, value in self._values.items():
-            overlay.put(key, value, self.revision)
+        overlay.put(self._values, self.revision)
         if self._floor or self._global_floor:
             for key in self._rows:
                 if key.startswith("f/"):
@@ -129,8 +130,9 @@ class Draft:
 
     def _planned(self, key: Key) -> Value | _From | None:
         """What a row is to be, by this command or an earlier one; `_VIEW` when it is to stay as it is."""
-        if key in self._values:
-            return self._values[key]
+        value = self._values.get(key, _VIEW)
+        if value is not _VIEW:
+            return value
         entry = self.overlay.entries.get(key)
         return entry.value if entry is not None else _VIEW
 
@@ -139,7 +141,7 @@ class Draft:
         placed = self.view.placed(namespace, node, instance)
         found = {check.id for check in placed.checks} if placed is not None else set()
         found.update(check.id for check in self.overlay.checks_of(namespace, node, instance))
-        found.update(self._put_checks.get((namespace, node, instance), ()))
+        found.update(self._put_on((namespace, node, instance)))
         checks = (self.check(namespace, node, check) for check in sorted(found))
         return [check for check in checks if check is not None and check.instance == instance]
 
@@ -147,9 +149,15 @@ class Draft:
         """The checks of a node itself, by id."""
         found = set(self.view.checks_of_node(node))
         found.update(check.id for check in self.overlay.checks_of(PUBLIC, node, ""))
-        found.update(self._put_checks.get((PUBLIC, node, ""), ()))
+        found.update(self._put_on((PUBLIC, node, "")))
         checks = (self.check(PUBLIC, node, check) for check in sorted(found))
         return [check for check in checks if check is not None and not check.instance]
+
+    def _put_on(self, holder: Holder) -> Collection[str]:
+        for check in self._unplaced:
+            self._put_checks.setdefault((check.namespace, check.node, check.instance), set()).add(check.id)
+        self._unplaced.clear()
+        return self._put_checks.get(holder, ())
 
     def contents(self, node: str) -> tuple[list[Instance], list[Check]]:
         """Everything on a node, in every namespace."""
@@ -200,12 +208,11 @@ class Draft:
 
     def put_check(self, check: Check, before: Check | None) -> None:
         """Make a check, or replace what this draft has `before` in its place."""
-        holder = check.namespace, check.node, check.instance
         if before is not None and before.instance != check.instance:
             self._leaves_holder(before)
             self.touched.add((before.namespace, before.node, before.instance))
-        self.touched.add(holder)
-        self._put_checks.setdefault(holder, set()).add(check.id)
+        self.touched.add((check.namespace, check.node, check.instance))
+        self._unplaced.append(check)
         if isinstance(check.definition, AliasCheck):
             self.aliased.add((check.namespace, check.node, check.id))
         self._put(check_key(check.namespace, check.node, check.id), check)
@@ -247,7 +254,7 @@ class Draft:
                 continue
             self._put(key, value)
             if isinstance(value, Check):
-                self._put_checks.setdefault((value.namespace, value.node, value.instance), set()).add(value.id)
+                self._unplaced.append(value)
         self.raise_every_index()
 
     def put_term(self, term: Term) -> None:

@@ -18,8 +18,7 @@ def find_instance(draft: Draft, target: Target) -> Instance | Refusal:
     """The instance, or `unknown_instance`, or `ambiguous` with the nodes that have it."""
 
     def nodes() -> Iterable[str]:
-        space = draft.view.spaces.get(target.namespace)
-        return (node for node, there in space.by_node.items() if target.id in there) if space is not None else ()
+        return draft.view.nodes_of_instance(target.namespace, target.id)
 
     found = _find(draft, target, lambda node: draft.instance(target.namespace, node, target.id), nodes)
     if isinstance(found, Instance):
@@ -31,8 +30,7 @@ def find_check(draft: Draft, target: Target) -> Check | Refusal:
     """The check, or `unknown_check`, or `ambiguous` with the nodes that have it."""
 
     def nodes() -> Iterable[str]:
-        space = draft.view.spaces.get(target.namespace)
-        return (node for node, holders in space.holders.items() if target.id in holders) if space is not None else ()
+        return draft.view.nodes_of_check(target.namespace, target.id)
 
     found = _find(draft, target, lambda node: draft.check(target.namespace, node, target.id), nodes)
     if isinstance(found, Check):

@@ -4,46 +4,77 @@ A group is folded whole, parents before children when they come and after them w
 meaning. Changes are derived from the rows, never from the commands that made them.
 """
 
+from collections.abc import Mapping
 from typing import Final
+
+from msgspec.structs import force_setattr
 
 from callboard.core.catalog import beside, codec, sharing
 from callboard.core.catalog.changes import Changes, CheckChange, InstanceChange, NodeChange
 from callboard.core.catalog.connected import leaves, topics_of
 from callboard.core.catalog.draft import shown_with_checks
+from callboard.core.catalog.overlay import Entry
 from callboard.core.catalog.view import View
-from callboard.model.check import Check
+from callboard.model.check import AliasCheck, Check
 from callboard.model.errors import DivergedError
 from callboard.model.instance import Instance, Node, Placed
 from callboard.model.rows import GLOBAL_FLOOR, META_EPOCH, META_TERM, ZERO, Group, Key, Position, Revision, Row, split_key
 from callboard.model.topics import NODES, Topic, checks_topic, connect_topic, node_topic, service_topic, services_topic
 
-_ORDER: Final = {"n": 0, "i": 1, "c": 2}
+_NOTHING: Final[Mapping[Key, Entry]] = {}
 
 
-def fold(view: View, group: Group, position: Position) -> Changes:
-    """Take a durable group into the view and tell what it changed. Raises `DivergedError` when the group does not follow the view."""
+def fold(view: View, group: Group, position: Position, planned: Mapping[Key, Entry] = _NOTHING) -> Changes:
+    """Take a durable group into the view and tell what it changed. Raises `DivergedError` when the group does not follow the view.
+
+    Who has planned the group has at hand what its rows were made of (`planned`, which is given up here): they need not be read again.
+    """
     if group.after != view.position:
         raise DivergedError(f"a group after revision {group.after.revision} does not follow a view at revision {view.position.revision}")
     changes = Changes(group.last)
-    arriving: list[tuple[int, Row]] = []
-    leaving: list[tuple[int, Key]] = []
-    for key, row in group.rows.items():
-        table = _ORDER.get(key[0], -1) if key[1] == "/" else -1
-        if table < 0:
-            if (topic := special(view, key, row)) is not None:
-                changes.topics.add(topic)
-        elif row is None:
-            leaving.append((-table, key))
-        else:
-            arriving.append((table, row))
-    arriving.sort(key=lambda entry: entry[0])
-    leaving.sort(key=lambda entry: entry[0])
-    for table, row in arriving:
-        _put(view, table, row, changes)
-    for table, key in leaving:
-        _remove(view, -table, key, changes)
+    tables: dict[str, list[tuple[Key, Row | None]]] = {"n/": [], "i/": [], "c/": []}
+    for entry in group.rows.items():
+        table = tables.get(entry[0][:2])
+        if table is not None:
+            table.append(entry)
+        elif (topic := special(view, *entry)) is not None:
+            changes.topics.add(topic)
+    _arrive(view, tables, planned, changes)
+    for prefix, remove in (("c/", _remove_check), ("i/", _remove_instance)):
+        for key, row in tables[prefix]:
+            if row is None:
+                _, namespace, node, name = split_key(key)
+                remove(view, namespace, node, name, changes)
+    for key, row in tables["n/"]:
+        if row is None:
+            _remove_node(view, split_key(key)[1], changes)
     view.position = position
     return changes
+
+
+def _arrive(view: View, tables: Mapping[str, list[tuple[Key, Row | None]]], planned: Mapping[Key, Entry], changes: Changes) -> None:
+    """Rows that come or change. What one was made of is that which was planned at its revision, where that is known."""
+    shared = view.shared
+    shared.trim()
+    for _, row in tables["n/"]:
+        if row is not None:
+            _put_node(view, codec.decode_node(row), changes)
+    for key, row in tables["i/"]:
+        if row is not None:
+            entry = planned.get(key)
+            if entry is not None and entry.revision == row.revision and isinstance(instance := entry.value, Instance):
+                codec.settle_instance(instance, row.revision, shared)
+            else:
+                instance = codec.decode_instance(row, shared)
+            _put_instance(view, instance, changes)
+    for key, row in tables["c/"]:
+        if row is not None:
+            entry = planned.get(key)
+            if entry is not None and entry.revision == row.revision and isinstance(check := entry.value, Check):
+                codec.settle_check(check, row.revision, shared)
+            else:
+                check = codec.decode_check(row, shared)
+            _put_check(view, check, changes)
 
 
 def special(view: View, key: Key, row: Row | None) -> Topic | None:
@@ -63,25 +94,6 @@ def special(view: View, key: Key, row: Row | None) -> Topic | None:
     elif key == META_EPOCH and row is not None:
         view.epoch = codec.decode_epoch(row)
     return None
-
-
-def _put(view: View, table: int, row: Row, changes: Changes) -> None:
-    if table == 0:
-        _put_node(view, codec.decode_node(row), changes)
-    elif table == 1:
-        _put_instance(view, codec.decode_instance(row, view.shared), changes)
-    else:
-        _put_check(view, codec.decode_check(row, view.shared), changes)
-
-
-def _remove(view: View, table: int, key: Key, changes: Changes) -> None:
-    parts = split_key(key)
-    if table == 0:
-        _remove_node(view, parts[1], changes)
-    elif table == 1:
-        _remove_instance(view, parts[1], parts[2], parts[3], changes)
-    else:
-        _remove_check(view, parts[1], parts[2], parts[3], changes)
 
 
 # -- nodes
@@ -115,29 +127,45 @@ def _remove_node(view: View, node: str, changes: Changes) -> None:
 
 
 def _put_instance(view: View, instance: Instance, changes: Changes) -> None:
-    require_node(view, instance.node, f"instance {instance.id}")
+    node, name = instance.node, instance.id
+    if node not in view.nodes:
+        require_node(view, node, f"instance {name}")
     space = view.space(instance.namespace)
-    there = space.by_node.setdefault(instance.node, {})
-    before = there.get(instance.id)
+    there = space.by_node.get(node)
+    if there is None:
+        there = space.by_node[node] = {}
+    before = there.get(name)
     if before is not None:
-        sharing.with_instance_before(instance, before.instance)
+        _replaces(view, before, instance, changes)
+        placed = Placed(instance, before.checks)
     else:
         view.instances_count += 1
-    if before is not None and before.instance.service != instance.service:
-        _leave_service(view, before, changes)
-    if before is not None and leaves(before.instance, instance):
-        _leave_connect(view, before, changes)
-    if before is not None and before.checks and shown_with_checks(before.instance) != shown_with_checks(instance):
-        changes.topics.add(checks_topic(instance.namespace))
-    placed = Placed(instance, before.checks if before is not None else ())
-    there[instance.id] = placed
-    space.by_service.setdefault(view.shared(instance.service.lower()), {})[instance.node, instance.id] = placed
-    if instance.connects:
-        space.by_connect.setdefault(view.shared(instance.connects.lower()), {})[instance.node, instance.id] = placed
+        space.instances_at.came(name, node)
+        placed = Placed(instance)
+    there[name] = placed
+    service = instance.service.lower()
+    members = space.by_service.get(service)
+    if members is None:
+        members = space.by_service[view.shared(service)] = {}
+    members[node, name] = placed
+    if connects := instance.connects:
+        space.by_connect.setdefault(view.shared(connects.lower()), {})[node, name] = placed
     table = services_topic(instance.namespace)
     raise_table(view, table, instance.modified)
     changes.instances.append(InstanceChange(before.instance if before is not None else None, instance))
-    changes.topics.update((*topics_of(instance), node_topic(instance.node), table))
+    changes.topics.update(topics_of(instance))
+    changes.topics.update((node_topic(node), table))
+
+
+def _replaces(view: View, before: Placed, instance: Instance, changes: Changes) -> None:
+    """An instance takes the place of what it was before."""
+    sharing.with_instance_before(instance, before.instance)
+    if before.instance.service != instance.service:
+        _leave_service(view, before, changes)
+    if leaves(before.instance, instance):
+        _leave_connect(view, before, changes)
+    if before.checks and shown_with_checks(before.instance) != shown_with_checks(instance):
+        changes.topics.add(checks_topic(instance.namespace))
 
 
 def _leave_service(view: View, placed: Placed, changes: Changes) -> None:
@@ -169,6 +197,7 @@ def _remove_instance(view: View, namespace: str, node: str, instance: str, chang
     if before is None or there is None or space is None:
         return
     view.instances_count -= 1
+    space.instances_at.went(instance, node)
     if not there:
         del space.by_node[node]
     _leave_service(view, before, changes)
@@ -184,40 +213,52 @@ def _remove_instance(view: View, namespace: str, node: str, instance: str, chang
 
 def _put_check(view: View, check: Check, changes: Changes) -> None:
     before = view.check(check.namespace, check.node, check.id)
-    if before is not None:
-        sharing.with_check_before(check, before)
-    else:
+    space = view.space(check.namespace)
+    if before is None:
         view.checks_count += 1
-    if before is not None and before.instance != check.instance:
-        _detach(view, before, changes)
+        space.checks_at.came(check.id, check.node)
+    else:
+        sharing.with_check_before(check, before)
+        if before.instance != check.instance:
+            _detach(view, before, changes)
     if check.instance:
         _attach(view, check, changes)
     else:
         require_node(view, check.node, f"check {check.id}")
-        view.node_checks.setdefault(check.node, {})[check.id] = check
+        view.node_checks[check.node] = {**view.checks_of_node(check.node), check.id: check}
         _touch_node(view, check.node, changes)
-    holders = view.space(check.namespace).holders.setdefault(check.node, {})
+    holders = space.holders.get(check.node)
+    if holders is None:
+        holders = space.holders[check.node] = {}
     holders[check.id] = check.instance
-    view.aliases.replace(before, check)
+    if isinstance(check.definition, AliasCheck) or (before is not None and isinstance(before.definition, AliasCheck)):
+        view.aliases.replace(before, check)
     table = checks_topic(check.namespace)
     raise_table(view, table, check.modified)
     changes.checks.append(CheckChange(before, check))
-    changes.topics.update((table, node_topic(check.node)))
+    changes.topics.add(table)
 
 
 def _attach(view: View, check: Check, changes: Changes) -> None:
     placed = view.placed(check.namespace, check.node, check.instance)
     if placed is None:
         raise DivergedError(f"check {check.id} on node {check.node} belongs to instance {check.instance}, which has no row")
-    sharing.with_instance(check, placed.instance)
+    instance = placed.instance
+    if check.instance is not instance.id:  # it was not planned together with it
+        sharing.with_instance(check, instance)
+    if not placed.checks and instance.modified > view.position.revision:
+        # It came with this group: nobody has seen it yet, and its topics are told.
+        force_setattr(placed, "checks", (check,))
+        return
     if placed.checks:
         others = [c for c in placed.checks if c.id != check.id]
         others.append(check)
         others.sort(key=lambda c: c.id)
-        _replace(view, Placed(placed.instance, tuple(others)))
+        _replace(view, Placed(instance, tuple(others)))
     else:
-        _replace(view, Placed(placed.instance, (check,)))
-    changes.topics.update(topics_of(placed.instance))
+        _replace(view, Placed(instance, (check,)))
+    changes.topics.update(topics_of(instance))
+    changes.topics.add(node_topic(check.node))
 
 
 def _replace(view: View, placed: Placed) -> None:
@@ -232,9 +273,8 @@ def _replace(view: View, placed: Placed) -> None:
 def _detach(view: View, check: Check, changes: Changes) -> None:
     """Take a check away from what it belongs to."""
     if not check.instance:
-        checks = view.node_checks[check.node]
-        del checks[check.id]
-        if not checks:
+        view.node_checks[check.node] = {name: each for name, each in view.node_checks[check.node].items() if name != check.id}
+        if not view.node_checks[check.node]:
             del view.node_checks[check.node]
         _touch_node(view, check.node, changes)
         return
@@ -250,7 +290,9 @@ def _remove_check(view: View, namespace: str, node: str, check: str, changes: Ch
         return
     _detach(view, before, changes)
     view.checks_count -= 1
-    holders = view.space(namespace).holders
+    space = view.space(namespace)
+    space.checks_at.went(check, node)
+    holders = space.holders
     del holders[node][check]
     if not holders[node]:
         del holders[node]

@@ -3,7 +3,7 @@
 It lives at the leader. An entry goes when its group was folded into the view, and all go when a group failed.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final, TypeVar
 
 from msgspec import Struct
@@ -31,9 +31,12 @@ class Entry(Struct, frozen=True, gc=False):
 
 
 class Overlay:
-    """Planned rows by key, and where the planned checks and instances belong."""
+    """Planned rows by key, and where the planned checks and instances belong.
 
-    __slots__ = ("_by_holder", "_by_node", "_gone", "aliases", "entries", "floors", "global_floor")
+    Most plans never ask what belongs where, so that is noted only when somebody does.
+    """
+
+    __slots__ = ("_by_holder", "_by_node", "_gone", "_unplaced", "aliases", "entries", "floors", "global_floor")
 
     def __init__(self) -> None:
         self.entries: dict[Key, Entry] = {}
@@ -46,20 +49,24 @@ class Overlay:
         self._by_holder: dict[Holder, set[Key]] = {}
         self._by_node: dict[str, set[Key]] = {}
         self._gone: dict[str, set[Key]] = {}
+        self._unplaced: dict[Key, Instance | Check] = {}
+        """What the two indexes above do not know yet."""
 
-    def put(self, key: Key, value: Value | None, revision: Revision) -> None:
-        """Plan a row."""
-        if key in self.entries:
-            self._drop(key)
-        self.entries[key] = Entry(value, revision)
-        if value is None:
-            self._gone.setdefault(_node_of(key), set()).add(key)
-        elif isinstance(value, _PLACED):
-            self._by_node.setdefault(value.node, set()).add(key)
-            if isinstance(value, Check):
-                self._by_holder.setdefault(_holder(value), set()).add(key)
+    def put(self, values: Mapping[Key, Value | None], revision: Revision) -> None:
+        """Plan rows."""
+        entries, unplaced = self.entries, self._unplaced
+        for key, value in values.items():
+            if key in entries:
+                self._drop(key)
+            entries[key] = Entry(value, revision)
+            if isinstance(value, Instance):
+                unplaced[key] = value
+            elif isinstance(value, Check):
+                unplaced[key] = value
                 if isinstance(value.definition, AliasCheck):
                     self.aliases.replace(None, value)
+            elif value is None:
+                self._gone.setdefault(_node_of(key), set()).add(key)
 
     def _drop(self, key: Key) -> None:
         entry = self.entries.pop(key, None)
@@ -69,11 +76,23 @@ class Overlay:
         if value is None:
             _forget(self._gone, _node_of(key), key)
         elif isinstance(value, _PLACED):
-            _forget(self._by_node, value.node, key)
+            if self._unplaced.pop(key, None) is None:
+                self._displace(key, value)
+            if isinstance(value, Check) and isinstance(value.definition, AliasCheck):
+                self.aliases.replace(value, None)
+
+    def _place(self) -> None:
+        """Note where everything belongs that was planned since this was last asked."""
+        for key, value in self._unplaced.items():
+            self._by_node.setdefault(value.node, set()).add(key)
             if isinstance(value, Check):
-                _forget(self._by_holder, _holder(value), key)
-                if isinstance(value.definition, AliasCheck):
-                    self.aliases.replace(value, None)
+                self._by_holder.setdefault(_holder(value), set()).add(key)
+        self._unplaced.clear()
+
+    def _displace(self, key: Key, value: Instance | Check) -> None:
+        _forget(self._by_node, value.node, key)
+        if isinstance(value, Check):
+            _forget(self._by_holder, _holder(value), key)
 
     def gone_count(self, node: str) -> int:
         """How many planned removals there are on a node, the node's own among them."""
@@ -81,6 +100,8 @@ class Overlay:
 
     def checks_of(self, namespace: str, node: str, instance: str) -> Iterator[Check]:
         """Planned checks of an instance, or with an empty id of the node."""
+        if self._unplaced:
+            self._place()
         for key in self._by_holder.get((namespace, node, instance), ()):
             value = self.entries[key].value
             assert isinstance(value, Check)
@@ -88,6 +109,8 @@ class Overlay:
 
     def on_node(self, node: str) -> Iterator[tuple[Key, Instance | Check]]:
         """Planned instances and checks on a node, with their keys."""
+        if self._unplaced:
+            self._place()
         for key in self._by_node.get(node, ()):
             value = self.entries[key].value
             assert isinstance(value, Instance | Check)
@@ -95,14 +118,18 @@ class Overlay:
 
     def folded(self, group: Group) -> None:
         """A group is in the view: forget its entries, but for those a later command planned again."""
-        entries, floors, last = self.entries, self.floors, group.last
+        entries, floors, unplaced, last = self.entries, self.floors, self._unplaced, group.last
+        aliases = bool(self.aliases)
         for key in group.rows:
             entry = entries.get(key)
-            if entry is not None:
-                if entry.revision <= last:
+            if entry is None:
+                if floors.get(key, last + 1) <= last:
+                    del floors[key]
+            elif entry.revision <= last:
+                if not aliases and unplaced.pop(key, None) is not None:
+                    del entries[key]  # nothing else knows of it
+                else:
                     self._drop(key)
-            elif floors.get(key, last + 1) <= last:
-                del floors[key]
 
     def clear(self) -> None:
         """A group failed."""
@@ -113,6 +140,7 @@ class Overlay:
         self._by_holder.clear()
         self._by_node.clear()
         self._gone.clear()
+        self._unplaced.clear()
 
 
 def _node_of(key: Key) -> str:

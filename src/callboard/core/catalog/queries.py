@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from callboard.core.catalog.view import View
-from callboard.model.check import Check, MaintenanceCheck, Status, worst
+from callboard.core.catalog.view import Place, View
+from callboard.model.check import Check, Status, worst
 from callboard.model.instance import Instance, Node, Phase, Placed
 from callboard.model.names import PUBLIC
 
@@ -45,6 +45,19 @@ def find(view: View, placed: Placed) -> Found:
     node = placed.instance.node
     of_node = checks_of_node(view, node)
     return Found(view.nodes[node], placed.instance, (*of_node, *placed.checks) if of_node else placed.checks)
+
+
+def place_of(placed: Placed) -> Place:
+    """Where it is: what members of a service are ordered by."""
+    return placed.instance.node, placed.instance.id
+
+
+def status_of(view: View, placed: Placed) -> Status:
+    """The worst of the checks that count for an instance: the same as of what is found, for those who count many."""
+    checks = placed.checks
+    if placed.instance.node in view.node_checks:
+        return find(view, placed).status
+    return checks[0].status if len(checks) == 1 else worst([check.status for check in checks])
 
 
 def checks_of_node(view: View, node: str) -> list[Check]:
@@ -104,8 +117,3 @@ def placed_in(view: View, namespace: str) -> Iterable[Placed]:
     if space is not None:
         for there in space.by_node.values():
             yield from there.values()
-
-
-def in_maintenance(checks: Iterable[Check]) -> bool:
-    """Whether a check takes its holder out of service."""
-    return any(isinstance(check.definition, MaintenanceCheck) for check in checks)

@@ -6,11 +6,11 @@ from msgspec.structs import replace
 from callboard.core.catalog.commands import Register, RegisterCheck
 from callboard.core.catalog.draft import Draft
 from callboard.core.catalog.finding import find_instance
-from callboard.core.catalog.sidecars import checks_of_sidecar, sidecar_of, with_port
+from callboard.core.catalog.sidecars import SUFFIX, checks_of_sidecar, sidecar_of, with_port
 from callboard.model.check import AliasCheck, Check, CheckSpec, Definition, MaintenanceCheck, clip_output
 from callboard.model.instance import Instance, InstanceSpec, Node, NodeSpec, Phase
 from callboard.model.names import PUBLIC
-from callboard.model.rows import ZERO, Refusal
+from callboard.model.rows import ZERO, Refusal, Revision, check_key, instance_key
 from callboard.model.time import Timestamp
 
 
@@ -29,6 +29,8 @@ def refused(refusal: Refusal) -> Decision:
 def register(draft: Draft, command: Register, now: Timestamp) -> Decision:
     """A node with an instance and checks on it, together or not at all."""
     node_name = command.node.name.lower()
+    if _signs_in(draft, command, node_name, now):
+        return Decision(node_name)
     own = command.instance.id if command.instance is not None else None
     for attached in command.checks:
         if attached.instance and attached.instance != own and draft.instance(command.namespace, node_name, attached.instance) is None:
@@ -53,6 +55,39 @@ def register(draft: Draft, command: Register, now: Timestamp) -> Decision:
         if command.set_status and existing is not None:
             _set_status(draft, existing, attached.check, now)
     return Decision(node_name)
+
+
+def _signs_in(draft: Draft, command: Register, node: str, now: Timestamp) -> bool:
+    """The most frequent registration in one go: an instance that is not there yet, with checks of its own that are not there either, on a
+    node that stays as it is. False, and nothing is done, where anything is otherwise."""
+    spec = command.instance
+    there = draft.node(node)
+    if spec is None or command.sidecar is not None or there is None or not (command.node.implicit or not command.update_node):
+        return False
+    namespace, name, checks, view, planned = spec.namespace, spec.id, command.checks, draft.view, draft.overlay.entries
+    placed, held = view.on_node(namespace, node), view.holders(namespace, node)
+    key = instance_key(namespace, node, name)
+    if name in placed or key in planned or name + SUFFIX in placed or key + SUFFIX in planned:
+        return False
+    for attached in checks:
+        check = attached.check.id
+        if attached.instance != name or check in held or check_key(namespace, node, check) in planned:
+            return False
+    if len(checks) > 1 and len({attached.check.id for attached in checks}) < len(checks):
+        return False
+    instance = _put_instance(draft, spec, node, command, None)
+    for attached in checks:
+        draft.put_check(_new_check(attached.check, instance, draft.revision, now), None)
+    return True
+
+
+def _new_check(spec: CheckSpec, holder: Instance, created: Revision, now: Timestamp) -> Check:
+    nonce = holder.nonce
+    return Check(
+        namespace=holder.namespace, node=holder.node, id=spec.id, definition=spec.definition, status=spec.status, nonce=nonce,
+        name=spec.name, instance=holder.id, parent=nonce, output=clip_output(spec.output) if spec.output else "", notes=spec.notes,
+        turned=now, created=created,
+    )  # fmt: skip
 
 
 def register_check(draft: Draft, command: RegisterCheck, now: Timestamp) -> Decision:
@@ -112,7 +147,13 @@ def _register_sidecar(  # one call with everything two registrations share
 
 
 def _upsert_instance(draft: Draft, spec: InstanceSpec, node: str, command: Register, *, sidecar_of_id: str = "") -> Instance:
-    before = draft.instance(spec.namespace, node, spec.id)
+    return _put_instance(draft, spec, node, command, draft.instance(spec.namespace, node, spec.id), sidecar_of_id=sidecar_of_id)
+
+
+def _put_instance(
+    draft: Draft, spec: InstanceSpec, node: str, command: Register, before: Instance | None, *, sidecar_of_id: str = ""
+) -> Instance:
+    """The instance as it is to be, in the place of what was there before."""
     tags, foreign = _tags(before, spec, of_catalog=command.of_catalog)
     sidecar = before.sidecar if before is not None and command.of_catalog else sidecar_of_id
     # No more than fifteen by name: Python would collect them in a dictionary first, which costs more than all the rest.

@@ -4,12 +4,13 @@ It is a pure function of the rows: folding groups one by one and loading all row
 Values in it are replaced, never mutated, so what a query took stays true. It lives as long as the member, or until a reload replaces it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from callboard.core.catalog import codec
 from callboard.core.catalog.aliases import Aliases
+from callboard.core.catalog.whereabouts import Whereabouts
 from callboard.model.autopilot import Autopilot
 from callboard.model.check import Check
 from callboard.model.coordinate import Coordinate
@@ -36,6 +37,8 @@ class Space:
     by_service: dict[str, dict[Place, Placed]] = field(default_factory=dict)
     by_connect: dict[str, dict[Place, Placed]] = field(default_factory=dict)
     holders: dict[str, dict[str, str]] = field(default_factory=dict)
+    instances_at: Whereabouts = field(default_factory=Whereabouts)
+    checks_at: Whereabouts = field(default_factory=Whereabouts)
 
 
 class View:
@@ -50,7 +53,7 @@ class View:
         self.position: Position = ORIGIN
         self.nodes: dict[str, Node] = {}
         self.node_checks: dict[str, dict[str, Check]] = {}
-        """Checks of nodes, all in the public namespace: node, check id, check."""
+        """Checks of nodes, all in the public namespace: node, check id, check. What stands of a node is replaced, never changed."""
         self.spaces: dict[str, Space] = {}
         self.instances_count = 0
         """In all namespaces together; to be asked for at every scrape, however many nodes there are."""
@@ -86,7 +89,9 @@ class View:
 
     def placed(self, namespace: str, node: str, instance: str) -> Placed | None:
         """An instance with its checks; `node` in lower case."""
-        return self.on_node(namespace, node).get(instance)
+        space = self.spaces.get(namespace)
+        there = space.by_node.get(node) if space is not None else None
+        return there.get(instance) if there is not None else None
 
     def on_node(self, namespace: str, node: str) -> Mapping[str, Placed]:
         """The instances of a namespace on a node, by id."""
@@ -97,6 +102,18 @@ class View:
         """The instances of a service, whatever the case of its name."""
         space = self.spaces.get(namespace)
         return space.by_service.get(service.lower(), _NOBODY) if space is not None else _NOBODY
+
+    def services(self, namespace: str) -> Collection[str]:
+        """The services of a namespace, in lower case and in no order."""
+        space = self.spaces.get(namespace)
+        return space.by_service.keys() if space is not None else ()
+
+    def still(self) -> "View":
+        """The nodes of now and their own checks, nothing else, and not changed any more: for whoever goes on with this revision later."""
+        still = View()
+        still.position = self.position
+        still.nodes, still.node_checks = self.nodes.copy(), self.node_checks.copy()
+        return still
 
     def of_connect(self, namespace: str, service: str) -> Mapping[Place, Placed]:
         """The instances that speak for a service in the mesh, whatever the case of its name."""
@@ -112,6 +129,16 @@ class View:
         space = self.spaces.get(namespace)
         return space.holders.get(node, _HOLDERS) if space is not None else _HOLDERS
 
+    def nodes_of_instance(self, namespace: str, instance: str) -> Collection[str]:
+        """The nodes that have an instance of this id, in no order. To be read at once."""
+        space = self.spaces.get(namespace)
+        return space.instances_at.nodes(instance, space.by_node) if space is not None else ()
+
+    def nodes_of_check(self, namespace: str, check: str) -> Collection[str]:
+        """The same for a check."""
+        space = self.spaces.get(namespace)
+        return space.checks_at.nodes(check, space.holders) if space is not None else ()
+
     def checks(self) -> Iterator[Check]:
         """Every check there is, in no order."""
         for there in self.node_checks.values():
@@ -123,7 +150,9 @@ class View:
 
     def check(self, namespace: str, node: str, check: str) -> Check | None:
         """A check by its id."""
-        instance = self.holders(namespace, node).get(check)
+        space = self.spaces.get(namespace)
+        there = space.holders.get(node) if space is not None else None
+        instance = there.get(check) if there is not None else None
         if instance is None:
             return None
         if not instance:

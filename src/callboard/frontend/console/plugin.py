@@ -12,8 +12,8 @@ import msgspec
 from callboard.frontend.base import Frontend, Plugin
 from callboard.frontend.console.assets import PAGE, Asset, Assets, load
 from callboard.frontend.console.settings import ConsoleSettings
-from callboard.model.errors import InvalidError
-from callboard.net.http.message import TEXT, Answer, Fields, Reply, Request, Route, Site
+from callboard.net.http.message import Answer, Fields, Reply, Request, Route, Site
+from callboard.net.http.texts import TextErrors
 from callboard.registry.registry import Registry
 
 POLICY: Final = (
@@ -28,6 +28,8 @@ SECURITY: Final[Fields] = (
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),
 )
+_ERRORS: Final = TextErrors("the page is at /ui", *SECURITY)
+"""Who sees them has mistyped an address."""
 STATIC: Final = "/ui/static/"
 _CONFIG: Final = b"{{config}}"
 _LINKS: Final = b"{{links}}"
@@ -60,14 +62,14 @@ class Console:
 
     def below(self, request: Request) -> Reply:
         """`/ui/` is the page; there is nothing else that is not in the table."""
-        return self.page(request) if not request.rest else _unknown(request)
+        return self.page(request) if not request.rest else _ERRORS.unknown_path(request)
 
     def file(self, request: Request) -> Reply:
         """A script, a style or a licence. One of another version of the page is not there."""
         path = request.rest.removeprefix(self._prefix)
         asset: Asset | None = self._assets.files.get(path) if request.rest.startswith(self._prefix) and path != PAGE else None
         if asset is None:
-            return _unknown(request)
+            return _ERRORS.unknown_path(request)
         fields = (*self._kept, (b"etag", self._etags[path]))
         return Answer(304, headers=fields) if _has(request, self._etags[path]) else Answer(200, asset.body, asset.content_type, fields)
 
@@ -92,36 +94,9 @@ def _has(request: Request, etag: bytes) -> bool:
     return known.strip() == "*" or etag.decode().removeprefix("W/") in {part.strip().removeprefix("W/") for part in known.split(",")}
 
 
-class PageErrors:
-    """A line of text: who sees it has mistyped an address."""
-
-    def unknown_path(self, request: Request) -> Answer:
-        return _unknown(request)
-
-    def wrong_method(self, request: Request, allowed: tuple[str, ...]) -> Answer:
-        allow = (b"allow", ", ".join(allowed).encode())
-        if request.method == "OPTIONS":
-            return Answer(204, b"", TEXT, (allow, *SECURITY))
-        return _text(405, f"{request.path} takes {', '.join(allowed)}; the page only shows", allow)
-
-    def failure(self, error: Exception) -> Answer:
-        return _text(400, str(error)) if isinstance(error, InvalidError) else _text(500, "the server failed; its log says why")
-
-    def refused(self, status: int, detail: str) -> Answer:
-        return _text(status, detail)
-
-
-def _unknown(request: Request) -> Answer:
-    return _text(404, f"nothing is served at {request.path}; the page is at /ui")
-
-
-def _text(status: int, text: str, *headers: tuple[bytes, bytes]) -> Answer:
-    return Answer(status, text.encode() + b"\n", TEXT, (*headers, *SECURITY))
-
-
 def build(_registry: Registry, settings: ConsoleSettings) -> Frontend:
     """The site of `/ui`. It asks the registry nothing: the page reads the native API."""
-    return Frontend(sites=(Site("/ui", Console(settings, load()).routes(), PageErrors()),))
+    return Frontend(sites=(Site("/ui", Console(settings, load()).routes(), _ERRORS),))
 
 
 PLUGIN: Final = Plugin("console", ConsoleSettings, build)

@@ -19,7 +19,7 @@ from callboard.frontend.consul.translate_services import agent_instance, agent_s
 from callboard.model.names import PUBLIC
 from callboard.model.rows import Refusal
 from callboard.model.topics import node_topic, services_topic
-from callboard.net.http.message import JSON, Answer, Content, Read, Reply, Request, Route
+from callboard.net.http.message import JSON, Answer, Brief, Content, Later, Read, Reply, Request, Route
 from callboard.registry.findable import NameWarnings
 from callboard.wire.consul_body import SERVICE
 from callboard.wire.consul_go import parse_bool, quote
@@ -51,6 +51,7 @@ class AgentServices:
 
     def __init__(self, door: Door) -> None:
         self._door = door
+        self._registry = door.registry
         self._names = NameWarnings()
 
     def routes(self) -> tuple[Route, ...]:
@@ -58,7 +59,7 @@ class AgentServices:
         return (
             Route("GET", "/v1/agent/services", self.services),
             Route("GET", "/v1/agent/service/", self.service),
-            Route("PUT", "/v1/agent/service/register", self.register),
+            Route("PUT", "/v1/agent/service/register", self.register, brief=Brief(self._known, self._hear)),
             Route("PUT", "/v1/agent/service/deregister/", self.deregister),
             Route("PUT", "/v1/agent/service/maintenance/", self.maintenance),
             Route("PUT", "/v1/agent/maintenance", self.node_maintenance),
@@ -116,23 +117,40 @@ class AgentServices:
 
     def register(self, request: Request) -> Reply:
         """Make or replace a service with its checks on the caller's node."""
-        door, query = self._door, request.query
-        check_agent(query)
-        caller = door.caller(request)
-        body = SERVICE.decode(request.body)
+        query = request.query
+        replace_checks = query.get("replace-existing-checks") in _YES
+        return self._sign_in(self._who(request), request.body, replace_checks=replace_checks)
+
+    def _who(self, request: Request) -> Caller:
+        check_agent(request.query)
+        return self._door.caller(request)
+
+    def _known(self, request: Request) -> Caller | None:
+        """Nobody before anybody can be served: then that is what is said, whatever else is wrong."""
+        return self._who(request) if self._registry.ready else None
+
+    def _hear(self, caller: Caller, _: str, body: bytes) -> Later | None:
+        """Without parameters, as nearly always."""
+        return self._sign_in(caller, body, replace_checks=False) if self._registry.ready else None
+
+    def _sign_in(self, caller: Caller, data: bytes, *, replace_checks: bool) -> Later:
+        door, registry = self._door, self._registry
+        body = SERVICE.decode(data)
         instance = agent_instance(body)
         connect = connect_of(caller)
         checks = agent_checks(body, instance.id, connect)
-        sidecar = agent_sidecar(body, instance, connect)
-        of_sidecar = sidecar.checks if sidecar is not None else ()
-        refuse_scripts((*of_sidecar, *[attached.check for attached in checks]), allowed=door.registry.settings.script_checks)
-        door.refuse_own(caller.key, instance.id, *[attached.check.id for attached in checks])
-        self._names.look_at(door.registry.view, instance.namespace, instance.service)
-        command = Register(
-            nonce=door.registry.entropy.nonce(), node=caller.node, instance=instance, checks=checks,
-            replace_checks=query.get("replace-existing-checks") in _YES, sidecar=sidecar,
-        )  # fmt: skip
-        return door.submit(command)
+        sidecar = agent_sidecar(body, instance, connect) if body.connect is not None else None
+        specs, allowed = [attached.check for attached in checks], registry.settings.script_checks
+        refuse_scripts(specs, allowed=allowed)
+        if sidecar is not None:
+            refuse_scripts(sidecar.checks, allowed=allowed)
+        if caller.key == door.home:
+            door.refuse_own(caller.key, instance.id, *[spec.id for spec in specs])
+        self._names.look_at(registry.view, instance.namespace, instance.service)
+        return door.submit(Register(
+            nonce=registry.entropy.nonce(), node=caller.node, instance=instance, checks=checks, replace_checks=replace_checks,
+            sidecar=sidecar,
+        ))  # fmt: skip
 
     def deregister(self, request: Request) -> Reply:
         """Remove a service and its checks."""

@@ -3,11 +3,13 @@
 It lives as long as the server, and remembers the bodies of `check/update` that say what most bodies say.
 """
 
-from functools import partial
+from collections.abc import Callable
 from typing import Final
 
+from callboard.core.liveness import CheckKey
 from callboard.frontend.consul.blocking import check_agent
 from callboard.frontend.consul.door import DONE, Door
+from callboard.frontend.consul.settings import ConsulStats
 from callboard.model.check import Status
 from callboard.model.names import PUBLIC
 from callboard.net.http.message import Answer, Brief, Request
@@ -28,7 +30,7 @@ class Beats:
 
     def pushed(self, status: Status) -> Brief:
         """Of `check/pass` and its like, whose body says nothing."""
-        return Brief(self._find, partial(self._hear, status))
+        return Brief(self._find, _Pushed(self._renew, self._stats, status).hear)
 
     def updated(self) -> Brief:
         """Of `check/update`."""
@@ -53,8 +55,20 @@ class Beats:
         self._stats.heartbeats += 1
         return DONE
 
-    def _hear(self, status: Status, node: str, check: str, _body: bytes) -> Answer | None:
-        if not self._renew((PUBLIC, node, check), status, ""):
+
+class _Pushed:
+    """What `check/pass` and its like do. One call leads to the next here, for each beat: there is no step that could be left out."""
+
+    __slots__ = ("_renew", "_stats", "_status")
+
+    def __init__(self, renew: Callable[[CheckKey, Status, str], bool], stats: ConsulStats, status: Status) -> None:
+        self._renew = renew
+        self._stats = stats
+        self._status = status
+
+    def hear(self, node: str, check: str, _body: bytes) -> Answer | None:
+        """A sign of life, of a check of the caller's own node."""
+        if not self._renew((PUBLIC, node, check), self._status, ""):
             return None
         self._stats.heartbeats += 1
         return DONE

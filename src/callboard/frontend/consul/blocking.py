@@ -108,11 +108,14 @@ def check_agent(query: Query) -> None:
         raise ConsulError(500, "sameness groups are not supported in consul CE")
 
 
-def options_of(door: Door, query: Query) -> Options:
-    """Raises `ConsulError` with Consul's words."""
+def options_of(door: Door, query: Query, *, of_agent: bool = False) -> Options:
+    """Raises `ConsulError` with Consul's words. What is asked `of_agent` has an answer for every data centre."""
     if not query.pairs:
         return Options(door.registry, None, Duration(0), "leader", Duration(0), cached=False, pretty=False)
-    check_common(query, door.registry.settings.datacenter)
+    if of_agent:
+        check_agent(query)
+    else:
+        check_common(query, door.registry.settings.datacenter)
     max_stale = _max_stale(query)
     stale = "stale" in query or max_stale > 0
     consistent, cached = "consistent" in query, "cached" in query

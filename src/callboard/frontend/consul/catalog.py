@@ -1,11 +1,12 @@
 """The catalog: nodes and services as the cluster knows them, and registrations on behalf of any node."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 
 from msgspec import Raw
 
 from callboard.core.catalog import queries
-from callboard.core.catalog.commands import Command, DeregisterCheck, DeregisterInstance, DeregisterNode, Register, Target
+from callboard.core.catalog.commands import Attached, Command, DeregisterCheck, DeregisterInstance, DeregisterNode, Register, Target
 from callboard.core.catalog.indexes import node_index, service_index, table_index
 from callboard.core.catalog.queries import Found
 from callboard.frontend.consul import translate_filter as roots
@@ -22,7 +23,7 @@ from callboard.frontend.consul.translate_services import catalog_instance
 from callboard.model.names import PUBLIC
 from callboard.model.rows import Refusal, Revision
 from callboard.model.topics import NODES, node_topic, service_topic, services_topic
-from callboard.net.http.message import JSON, Answer, Reply, Request, Route
+from callboard.net.http.message import JSON, After, Answer, Reply, Request, Route
 from callboard.wire import consul_json as json
 from callboard.wire.consul_body import DEREGISTER, REGISTER, DeregisterBody
 
@@ -51,8 +52,8 @@ class Catalog:
     # -- reads
 
     def datacenters(self, request: Request) -> Reply:
-        """This one."""
-        options = options_of(self._door, request.query)
+        """This one, whichever the caller names: clients name theirs with every question."""
+        options = options_of(self._door, request.query, of_agent=True)
         headers = (*POLICY, *CACHED) if options.cached else POLICY
         return Answer(200, json.encode([self._door.registry.settings.datacenter], pretty=options.pretty), JSON, headers)
 
@@ -87,7 +88,10 @@ class Catalog:
         def index() -> Revision:
             return max(table_index(door.view, topic) for topic in topics)
 
-        return reading(request, options, topics, index, build, repr((meta, filter_text(query))), lasting=True)
+        def read() -> Reply:
+            return reading(request, options, topics, index, build, repr((meta, filter_text(query))), lasting=True)
+
+        return read() if some or not door.services.much(door.view, PUBLIC) else After(door.listing.done(PUBLIC), lambda _: read())
 
     def service(self, request: Request) -> Reply:
         """The instances of a service, each with its node."""
@@ -175,7 +179,7 @@ class Catalog:
             nonce=door.registry.entropy.nonce(), node=node, instance=instance, checks=checks, set_status=True,
             update_node=not body.skip_node_update, of_catalog=True,
         )  # fmt: skip
-        return door.submit(command, TRUE, _register_refused)
+        return door.submit(command, TRUE, partial(_register_refused, checks))
 
     def deregister(self, request: Request) -> Reply:
         """Remove a service, a check, or the whole node; what is gone already is no error."""
@@ -217,8 +221,11 @@ def _deregistration(body: DeregisterBody) -> Command:
     return DeregisterNode(body.node)
 
 
-def _register_refused(refusal: Refusal) -> Answer:
-    return text_answer(500, "Missing service registration") if refusal.reason == "unknown_instance" else refusal_answer(refusal)
+def _register_refused(checks: Iterable[Attached], refusal: Refusal) -> Answer:
+    if refusal.reason != "unknown_instance":
+        return refusal_answer(refusal)
+    check = next((attached.check.id for attached in checks if attached.instance == refusal.subject), "")
+    return text_answer(500, f"Unknown service ID '{refusal.subject}' for check ID '{check}'")
 
 
 def _deregister_refused(refusal: Refusal) -> Answer:

@@ -19,6 +19,7 @@ from callboard.frontend.consul.settings import ConsulSettings, ConsulStats
 from callboard.frontend.consul.translate_answers import Scene, service_tags
 from callboard.model.instance import NodeSpec
 from callboard.model.rows import Outcome, Refusal
+from callboard.net.gradual import Gradually
 from callboard.net.http.message import JSON, Answer, Later, Request
 from callboard.registry.itself import CHECK, SERVICE
 from callboard.registry.registry import Registry
@@ -94,6 +95,8 @@ class Door:
         """The same for answers of the catalog."""
         self.services = Listing(service_tags, with_health=False)
         """Of each service its names, as they are spelled, with their tags."""
+        self.listing = Gradually(lambda namespace: self.services.step(self.view, namespace))
+        """The work of the first list."""
         registry.subscribe(lambda changes: self.services.apply(self.view, changes))
         self.filters = Filters(settings.filters_max_count)
         self._callers: dict[tuple[str, str, str], Caller] = {}

@@ -2,17 +2,18 @@
 
 from html import escape
 from typing import Final
-from urllib.parse import urlencode
 
 from callboard.model.errors import CallboardError, InvalidError, StoreError
 from callboard.model.rows import Refusal, RefusalReason
 from callboard.net.http.message import TEXT, Answer, Request
 from callboard.wire.consul_go import quote
+from callboard.wire.url import clean_path, encoded_target
 
 POLICY: Final = ((b"X-Consul-Default-ACL-Policy", b"allow"),)
 """On every answer."""
 _AGAIN: Final = (*POLICY, (b"Retry-After", b"1"))
 _HTML: Final = b"text/html; charset=utf-8"
+_ACCESS: Final = "/v1/acl/"
 _UNKNOWN_PATH: Final = "Invalid URL path: not a recognized HTTP API endpoint\n"
 _STATUSES: Final[dict[RefusalReason, int]] = {
     "unknown_instance": 404, "unknown_check": 404, "unknown_node": 404, "not_ttl": 500, "ambiguous": 409, "superseded": 409,
@@ -73,16 +74,23 @@ class ConsulErrors:
         self._paths = paths
 
     def unknown_path(self, request: Request) -> Answer:
-        """404; or the way to the path that was meant, when only its last slash is missing."""
-        path = f"{request.path}/"
-        if path not in self._paths:
-            return text_answer(404, _UNKNOWN_PATH)
+        """404; or the way to the path that was meant, when its last slash is missing or another one is there twice.
+
+        Whoever asks for access control is told that there is none, as by a Consul that has it switched off.
+        """
+        if request.path.startswith(_ACCESS):
+            return text_answer(401, "ACL support disabled")
+        path = clean_path(request.path)
+        if path == request.path:
+            path = f"{path}/"
+            if path not in self._paths:
+                return text_answer(404, _UNKNOWN_PATH)
         try:
-            query = f"?{urlencode(request.query.pairs)}" if request.query.pairs else ""
+            target = encoded_target(path, request.query)
         except InvalidError as error:
             return text_answer(400, str(error))
-        body = f'<a href="{escape(path + query)}">Temporary Redirect</a>.\n\n'
-        return Answer(307, body.encode(), _HTML, (*POLICY, (b"Location", f"{path}{query}".encode())))
+        body = f'<a href="{escape(target)}">Temporary Redirect</a>.\n\n'
+        return Answer(307, body.encode(), _HTML, (*POLICY, (b"Location", target.encode())))
 
     def wrong_method(self, request: Request, allowed: tuple[str, ...]) -> Answer:
         methods = b",".join(method.encode() for method in ("OPTIONS", *(method for method in allowed if method != "OPTIONS")))

@@ -53,7 +53,7 @@ class Events:
     def list(self, request: Request) -> Reply:
         """Those that are kept, oldest first; with `name` only those of that name."""
         door, name = self._door, request.query.get("name") or ""
-        options = options_of(door, request.query)
+        options = options_of(door, request.query, of_agent=True)
 
         def build() -> list[Event]:
             return [event(kept) for kept in beside.events(door.view, name)]

@@ -23,8 +23,7 @@ def find_instance(view: View, node: str, instance: str) -> Found | None:
     placed = view.placed(PUBLIC, node, instance)
     if placed is not None:
         return find(view, placed)
-    space = view.spaces.get(PUBLIC)
-    nodes = [name for name, there in space.by_node.items() if instance in there] if space is not None else []
+    nodes = list(view.nodes_of_instance(PUBLIC, instance))
     _refuse_several(f"service id {quote(instance)}", nodes)
     placed = view.placed(PUBLIC, nodes[0], instance) if nodes else None
     return find(view, placed) if placed is not None else None
@@ -36,17 +35,19 @@ def may_be_node_id(text: str) -> bool:
 
 
 def find_node(view: View, scene: Scene, text: str) -> str:
-    """The name, in lower case, of the node with this name, else of the only one whose ID begins so; else the text itself."""
+    """The name, in lower case, of the node with this name, else of the one with the only ID that begins so; else the text itself."""
     if text in view.nodes:
         return text
-    found = [name for name, node in view.nodes.items() if scene.node(node).id.lower().startswith(text)]
-    return found[0] if len(found) == 1 else text
+    found = {name: there for name, node in view.nodes.items() if (there := scene.node(node).id.lower()).startswith(text)}
+    if len(set(found.values())) != 1:
+        return text
+    # Two with one ID are one that has been renamed, as its agent does it: that is the newer one.
+    return max(found, key=lambda name: view.nodes[name].created)
 
 
 def check_holder(view: View, check: str) -> str | None:
     """The only node (lower case) that has a check of this id; None when nobody or more than one has it."""
-    space = view.spaces.get(PUBLIC)
-    nodes = [name for name, holders in space.holders.items() if check in holders] if space is not None else []
+    nodes = list(view.nodes_of_check(PUBLIC, check))
     return nodes[0] if len(nodes) == 1 else None
 
 

@@ -102,7 +102,7 @@ class Health:
 
     def state(self, request: Request) -> Reply:
         """Every check, or every one in a state."""
-        door, state = self._door, request.rest
+        door, state = self._door, request.rest.lower()
         if not state:
             raise bad_request("Missing check state")
         options, meta, near = options_of(door, request.query), meta_of(request.query), near_of(door, request)

@@ -19,6 +19,7 @@ RESERVED: Final = "_callboard_"
 """Prefix of the ids of checks that exist only in answers."""
 STATUSES: Final = {"passing": Status.PASSING, "warning": Status.WARNING, "critical": Status.CRITICAL}
 _UUID_PARTS: Final = [8, 4, 4, 4, 12]
+_UUID_CHARS: Final = sum(_UUID_PARTS) + 4
 _HEX: Final = frozenset("0123456789abcdefABCDEF")
 _NO_CHECK: Final = CheckBody()
 Connect = Callable[[str], str]
@@ -35,17 +36,20 @@ def invalid(text: str) -> InvalidError:
 
 def agent_checks(body: SidecarBody, instance: str, connect: Connect) -> tuple[Attached, ...]:
     """The checks in a service of the agent, with the ids and names Consul gives them. Raises `InvalidError`."""
-    checks = list(body.checks)
+    checks = body.checks
     if body.check is not None and body.check != _NO_CHECK:
-        checks.insert(0, body.check)
+        checks = body.check, *checks
+    if not checks:
+        return ()
     out = []
+    one = len(checks) == 1
     for number, check in enumerate(checks, 1):
         if check.status and check.status not in STATUSES:
             raise invalid("Status for checks must 'passing', 'warning', 'critical'")
-        default_id = f"service:{instance}" + (f":{number}" if len(checks) > 1 else "")
-        spec = _agent_spec(check, check.check_id or check.id or default_id, check.name or f"Service '{body.name}' check", connect)
-        out.append(Attached(instance, spec))
-    _refuse_twins(out)
+        name = check.check_id or check.id or (f"service:{instance}" if one else f"service:{instance}:{number}")
+        out.append(Attached(instance, _agent_spec(check, name, check.name or f"Service '{body.name}' check", connect)))
+    if not one:
+        _refuse_twins(out)
     return tuple(out)
 
 
@@ -60,7 +64,8 @@ def agent_check(body: CheckBody, connect: Connect) -> CheckSpec:
 
 def _agent_spec(body: CheckBody, check_id: str, name: str, connect: Connect) -> CheckSpec:
     _refuse_reserved(check_id)
-    refuse_namespace(body.namespace, body.partition)
+    if body.namespace or body.partition:
+        refuse_namespace(body.namespace, body.partition)
     try:
         definition = check_definition(body, connect)
         return CheckSpec(id=check_id, name=name, notes=body.notes, definition=definition, status=STATUSES.get(body.status, Status.CRITICAL))
@@ -76,7 +81,7 @@ def catalog_node(body: RegisterBody, known_address: str) -> NodeSpec:
     if not body.node:
         raise invalid("Must provide node")
     if body.id and not _is_uuid(body.id):
-        raise invalid(f"Bad node ID: {body.id!r} is not a UUID")
+        raise invalid(f"Bad node ID: uuid {'is improperly formatted' if len(body.id) == _UUID_CHARS else 'string is wrong length'}")
     if not body.address and not body.skip_node_update:
         raise invalid("Must provide address if SkipNodeUpdate is not set")
     address = body.address or known_address
@@ -101,7 +106,7 @@ def _catalog_spec(node: str, body: CatalogCheckBody, existing: Callable[[str], C
     refuse_namespace(body.namespace, body.partition)
     refuse_peer(body.peer_name)
     if body.node and body.node.lower() != node.lower():
-        raise invalid(f"check {check_id!r} is of node {body.node!r}, which does not match node {node!r}")
+        raise invalid(f"Node '{body.node}' for check '{check_id}' doesn't match register request node '{node}'")
     if body.status not in {"", *STATUSES}:
         raise invalid(f"Invalid check status: '{body.status}'")
     there = existing(check_id)

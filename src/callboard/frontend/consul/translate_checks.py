@@ -70,7 +70,11 @@ def as_written(error: InvalidError) -> str:
 def check_definition(body: CheckBody, connect: Connect) -> Definition:
     """What is asked, how and how often. `connect` tells the address to dial for a host. Raises `InvalidError`."""
     kind = _kind(body)
-    _validate(body, kind)
+    limited = body.output_max_size or body.failures_before_warning or body.failures_before_critical
+    if kind or body.ttl <= 0 or body.interval > 0 or limited:
+        _validate(body, kind)
+    if not kind:
+        return TtlCheck(ttl=_at_least(body.ttl), deregister_after=_after(body))
     if kind in {"AliasNode", "AliasService"}:
         return AliasCheck(body.alias_node, body.alias_service, _after(body))
     if kind == "Args":
@@ -82,7 +86,7 @@ def check_definition(body: CheckBody, connect: Connect) -> Definition:
         )  # fmt: skip
     if kind == "HTTP":
         return _http(body, connect)
-    return _at_a_place(kind, body, connect) if kind else TtlCheck(ttl=_at_least(body.ttl), deregister_after=_after(body))
+    return _at_a_place(kind, body, connect)
 
 
 def _kind(body: CheckBody) -> str:

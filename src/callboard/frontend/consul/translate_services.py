@@ -11,7 +11,7 @@ from callboard.core.catalog.commands import Sidecar
 from callboard.core.catalog.sidecars import SUFFIX, sidecar_id
 from callboard.frontend.consul.translate import Connect, agent_checks, invalid, refuse_namespace, refuse_peer
 from callboard.frontend.consul.translate_addresses import ip_version
-from callboard.frontend.consul.translate_mesh import PLAIN, Definition, Mesh, listed, mesh_of, problems_of
+from callboard.frontend.consul.translate_mesh import PLAIN, Definition, Mesh, is_plain, listed, mesh_of, problems_of
 from callboard.model import names
 from callboard.model.errors import InvalidError
 from callboard.model.instance import ANY_ADDRESS, DEFAULT_WEIGHTS, WEIGHT_MAX, InstanceSpec, TaggedAddress, Weights
@@ -37,7 +37,10 @@ def agent_instance(body: ServiceBody) -> InstanceSpec:
     _refuse_any_address(body.address)
     _refuse_foreign(body)
     weights = _weights(body.weights)
-    _check_meta(body.kind, body.meta, "Invalid Service Meta: ")
+    if body.meta:
+        _check_meta(body.kind, body.meta, "Invalid Service Meta: ")
+    if is_plain(body):
+        return _spec(body, body.id or body.name, body.name, weights, PLAIN)
     problems = problems_of(body)
     if problems:
         raise invalid("Validation failed: " + listed(problems))
@@ -143,13 +146,16 @@ def _refuse_any_address(address: str) -> None:
 
 def _refuse_foreign(body: Definition) -> None:
     """Namespaces and partitions, also of what a proxy reaches."""
-    refuse_namespace(body.namespace, body.partition)
+    if body.namespace or body.partition:
+        refuse_namespace(body.namespace, body.partition)
     for upstream in body.proxy.upstreams if body.proxy is not None else ():
         refuse_namespace(upstream.destination_namespace, upstream.destination_partition)
 
 
 def _check_meta(kind: str, meta: dict[str, str], field: str) -> None:
     """Consul's limits, which are in bytes. Raises `InvalidError` with its texts."""
+    if names.is_plain_meta(meta):
+        return
     if len(meta) > names.META_MAX_COUNT:
         raise invalid(f"{field}Node metadata cannot contain more than {names.META_MAX_COUNT} key/value pairs")
     for key, value in meta.items():

@@ -3,22 +3,27 @@
 It lives as long as the server, and remembers the bodies that say what most bodies say.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
+
+import msgspec
 
 from callboard.core.catalog.view import View
 from callboard.core.liveness import CheckKey
 from callboard.frontend.native import asking
+from callboard.frontend.native.answering import spelled
 from callboard.frontend.native.asking import Asking
 from callboard.frontend.native.settings import NativeStats
 from callboard.model.check import Status, TtlCheck
 from callboard.model.instance import Instance, Placed
-from callboard.net.http.message import Answer, Brief, Request
+from callboard.model.rows import Revision
+from callboard.net.http.message import Brief, Request
 from callboard.wire import native, parameters
 from callboard.wire.native_parameters import TargetParameters
 
 _BODIES_MAX_COUNT: Final = 256
 _BODY_MAX_BYTES: Final = 512
+_encode: Final = msgspec.json.Encoder().encode
 _PARAMETERS: Final = frozenset(TargetParameters.__struct_fields__)
 
 
@@ -32,11 +37,10 @@ class Where(NamedTuple):
 class Beats:
     """Signs of life for instances on the very node that is meant."""
 
-    def __init__(self, ask: Asking, stats: NativeStats, written: Callable[[Instance], Answer]) -> None:
-        """`written` makes the answer to a heartbeat that changed nothing."""
+    def __init__(self, ask: Asking, stats: NativeStats) -> None:
         self._ask = ask
+        self._registry = ask.registry
         self._stats = stats
-        self._written = written
         self._renew = ask.registry.renew
         self._renew_all = ask.registry.renewals.renew_all
         self._bodies: dict[bytes, tuple[Status, str | None]] = {b"": (Status.PASSING, None)}
@@ -55,9 +59,11 @@ class Beats:
         """Where a caller's instances are, unless it says otherwise. Raises `InvalidError`."""
         return Where(asking.namespace_of(request.query), self._ask.caller(request).node.name.lower())
 
-    def _hear(self, where: Where, instance: str, body: bytes) -> Answer | None:
+    def _hear(self, where: Where, instance: str, body: bytes) -> bytes | None:
         said = self._bodies.get(body)
-        placed = self._ask.view.placed(where.namespace, where.node, instance)
+        namespace, node = where
+        view = self._registry.view
+        placed = view.placed(namespace, node, instance)
         if said is None or placed is None:
             return None
         status, output = said
@@ -70,7 +76,7 @@ class Beats:
         if not renewed:
             return None
         self._stats.heartbeats += 1
-        return self._written(placed.instance)
+        return written(view, placed.instance, view.revision, changed=False)
 
     def hear_all(self, there: Sequence[Placed | None]) -> set[int]:
         """Renew what these instances have, by plain signs of life; answers the places of those that take more than that, or are None."""
@@ -89,6 +95,16 @@ class Beats:
                 left.add(place)
         more = self._renew_all(keys)
         return left.union(owners[place] for place in more) if more is not None else set(range(len(there)))
+
+
+def written(view: View, instance: Instance, revision: Revision, *, changed: bool) -> bytes:
+    """The answer to a heartbeat that counted, as JSON."""
+    there = spelled(view, instance.node)
+    return _encode(
+        native.Written(
+            id=instance.id, node=there, namespace=instance.namespace, service=instance.service, revision=revision, changed=changed
+        )
+    )  # fmt: skip
 
 
 class Meant:

@@ -38,7 +38,7 @@ class Digests:
 
     def _render(self, scope: Scope, topics: tuple[Topic, ...]) -> Content:
         view = self._ask.view
-        found = scope.picture(view)
+        found = scope.found(view)
         if scope.services:
             index = max(service_index(view, scope.namespace, service) for service in scope.services)
         else:

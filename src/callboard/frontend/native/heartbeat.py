@@ -14,7 +14,7 @@ from callboard.core.catalog.commands import ReportCheck, Target
 from callboard.frontend.native import asking, table
 from callboard.frontend.native.answering import Outcomes, json_answer, spelled
 from callboard.frontend.native.asking import Asking
-from callboard.frontend.native.beats import Beats, Meant, Where
+from callboard.frontend.native.beats import Beats, Meant, Where, written
 from callboard.frontend.native.errors import forgotten_answer, refusal_answer
 from callboard.frontend.native.operations import Served
 from callboard.frontend.native.settings import NativeStats
@@ -45,7 +45,7 @@ class Heartbeats:
     def __init__(self, ask: Asking, stats: NativeStats) -> None:
         self._ask = ask
         self._stats = stats
-        self._beats = Beats(ask, stats, lambda instance: self._written(instance, ask.registry.revision, changed=False))
+        self._beats = Beats(ask, stats)
 
     def operations(self) -> tuple[Served, ...]:
         """Its lines of the table."""
@@ -150,12 +150,7 @@ class Heartbeats:
         return _Heard(instance, turns) if ttl else Refusal("not_ttl", instance.id)
 
     def _written(self, instance: Instance, revision: Revision, *, changed: bool) -> Answer:
-        node = spelled(self._ask.view, instance.node)
-        return json_answer(
-            native.Written(
-                id=instance.id, node=node, namespace=instance.namespace, service=instance.service, revision=revision, changed=changed
-            )
-        )  # fmt: skip
+        return Answer(200, written(self._ask.view, instance, revision, changed=changed))
 
     def _turned(self, instance: Instance, outcomes: Sequence[Outcome]) -> Answer:
         refusal = _first_refusal(outcomes)

@@ -14,7 +14,8 @@ from callboard.model import names
 from callboard.model.names import PUBLIC
 from callboard.model.rows import Revision
 from callboard.model.topics import NODES, Topic, checks_topic, service_topic, services_topic
-from callboard.net.http.message import Content, Reply, Request
+from callboard.net.gradual import Gradually
+from callboard.net.http.message import After, Content, Reply, Request
 from callboard.wire import native
 
 
@@ -25,6 +26,7 @@ class Services:
         self._ask = ask
         self._summaries = Listing(partial(translate.service_summary, own=ask.own), with_health=True)
         self._instances = Fragments(lambda found: encode(translate.instance_state(found)), ask.settings.fragments_max_bytes)
+        self._listing = Gradually(lambda namespace: self._summaries.step(ask.view, namespace))
         ask.registry.subscribe(lambda changes: self._summaries.apply(ask.view, changes))
 
     def operations(self) -> tuple[Served, ...]:
@@ -36,7 +38,8 @@ class Services:
         namespace = asking.namespace_of(request.query)
         topics = tuple(dict.fromkeys((services_topic(namespace), checks_topic(namespace), checks_topic(PUBLIC))))
         render = partial(self._render_services, namespace, topics)
-        return self._ask.read(request.query, repr(("native services", namespace)), topics, render)
+        read = partial(self._ask.read, request.query, repr(("native services", namespace)), topics, render)
+        return After(self._listing.done(namespace), lambda _: read()) if self._summaries.much(self._ask.view, namespace) else read()
 
     def _render_services(self, namespace: str, topics: tuple[Topic, ...]) -> Content:
         view = self._ask.view

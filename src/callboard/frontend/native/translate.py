@@ -1,6 +1,6 @@
 """The words of the native API and ours, both ways. Pure: requests into commands, the view into answers."""
 
-from collections.abc import Sequence
+from collections import Counter
 from functools import partial
 from typing import Final, NamedTuple
 
@@ -14,7 +14,7 @@ from callboard.frontend.native.translate_checks import FIELDS, check_definition
 from callboard.model import names
 from callboard.model.check import Check, CheckSpec, Status
 from callboard.model.errors import InvalidError
-from callboard.model.instance import Instance, InstanceSpec, NodeSpec, Placed, Weights
+from callboard.model.instance import Instance, InstanceSpec, NodeSpec, Phase, Placed, Weights
 from callboard.model.rows import Refusal
 from callboard.model.service import NamedPort
 from callboard.wire import native
@@ -85,15 +85,12 @@ def locate(view: View, target: Target) -> Placed | Refusal:
     placed = view.placed(target.namespace, target.node, target.id)
     if placed is not None:
         return placed
-    space = view.spaces.get(target.namespace)
-    if not target.anywhere or space is None:
-        return Refusal("unknown_instance", target.id)
-    nodes = [node for node, there in space.by_node.items() if target.id in there]
-    if len(nodes) == 1:
-        return space.by_node[nodes[0]][target.id]
+    nodes = sorted(view.nodes_of_instance(target.namespace, target.id)) if target.anywhere else []
     if not nodes:
         return Refusal("unknown_instance", target.id)
-    named = ", ".join(sorted(nodes)[:_NODES_NAMED]) + (", ..." if len(nodes) > _NODES_NAMED else "")
+    if len(nodes) == 1:
+        return view.on_node(target.namespace, nodes[0])[target.id]
+    named = ", ".join(nodes[:_NODES_NAMED]) + (", ..." if len(nodes) > _NODES_NAMED else "")
     return Refusal("ambiguous", target.id, f"{target.id!r} is on {len(nodes)} nodes ({named}); name one with ?node=")
 
 
@@ -129,18 +126,21 @@ def visible(instance: Instance, own: Place) -> bool:
 
 
 def service_summary(view: View, namespace: str, service: str, own: Place) -> native.ServiceSummary | None:
-    """A service, None when there is nothing of it to see."""
-    found = [each for each in queries.instances_of(view, namespace, service) if visible(each.instance, own)]
-    return _summary(namespace, found) if found else None
-
-
-def _summary(namespace: str, found: Sequence[Found]) -> native.ServiceSummary:
-    statuses = [each.status for each in found]
+    """A service, None when there is nothing of it to see. Spelled as by the first of its instances."""
+    members = view.of_service(namespace, service)
+    shown = list(members.values())
+    if namespace == names.PUBLIC and own in members:
+        shown.remove(members[own])
+    if not shown:
+        return None
+    spelled = {placed.instance.service for placed in shown}
+    statuses = Counter(queries.status_of(view, placed) for placed in shown)
     return native.ServiceSummary(
-        name=found[0].instance.service, namespace=namespace, tags=tuple(sorted({tag for each in found for tag in each.instance.tags})),
-        instances=len(found), passing=statuses.count(Status.PASSING), warning=statuses.count(Status.WARNING),
-        critical=statuses.count(Status.CRITICAL), maintenance=statuses.count(Status.MAINTENANCE),
-        draining=sum(each.draining for each in found),
+        name=spelled.pop() if len(spelled) == 1 else min(shown, key=queries.place_of).instance.service, namespace=namespace,
+        tags=tuple(sorted(set().union(*{placed.instance.tags for placed in shown}))),
+        instances=len(shown), passing=statuses[Status.PASSING], warning=statuses[Status.WARNING],
+        critical=statuses[Status.CRITICAL], maintenance=statuses[Status.MAINTENANCE],
+        draining=sum(placed.instance.phase is Phase.DRAINING for placed in shown),
     )  # fmt: skip
 
 

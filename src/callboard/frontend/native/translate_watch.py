@@ -1,10 +1,11 @@
 """From the changes of groups to what watchers are told: one event per instance and group, whatever row of it changed."""
 
+import heapq
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from callboard.core.catalog import queries
 from callboard.core.catalog.changes import Changes
@@ -13,10 +14,12 @@ from callboard.core.catalog.view import Place, View
 from callboard.frontend.native.translate import instance_state, visible
 from callboard.model import names
 from callboard.model.check import Check
-from callboard.model.instance import Instance, Node
+from callboard.model.instance import Instance, Node, Placed
 from callboard.model.rows import Revision
 from callboard.wire import native, native_events
 
+_AT_ONCE_MAX_COUNT: Final = 5_000
+"""Instances that are gathered, or put in order, in one go."""
 Identity = tuple[str, str, str]
 """Namespace, node (lower case), instance id."""
 
@@ -34,14 +37,41 @@ class Scope(NamedTuple):
             return False
         return instance.service.lower() in self.services if self.services else visible(instance, self.own)
 
-    def picture(self, view: View) -> list[Found]:
-        """Every instance in it as it is now, by service, node and id."""
-        space = view.spaces.get(self.namespace)
-        if space is None:
-            return []
-        services = sorted(self.services or space.by_service)
-        found = (each for service in services for each in queries.instances_of(view, self.namespace, service))
-        return [each for each in found if self.has(each.instance)]
+    def found(self, view: View) -> list[Found]:
+        """Every instance in it, in no order."""
+        return [queries.find(view, placed) for members in self._members(view) for placed in members if self.has(placed.instance)]
+
+    def picture(self, view: View) -> Iterator[Found | None]:
+        """Every instance in it as it is now, by service, node and id, however late each is asked for: a large picture is put together
+        while it is. None says that there was much to do and is nothing to show yet: time for others."""
+        members = self._members(view)
+        if sum(map(len, members)) <= _AT_ONCE_MAX_COUNT:
+            return iter([*self._in_order(view, members)])
+        return self._in_order(view.still(), members)
+
+    def _members(self, view: View) -> list[list[Placed]]:
+        services = sorted(self.services or view.services(self.namespace))
+        return [list(view.of_service(self.namespace, service).values()) for service in services]
+
+    def _in_order(self, view: View, services: list[list[Placed]]) -> Iterator[Found | None]:
+        for members in services:
+            for placed in _by_place(members):
+                if placed is None:
+                    yield None
+                elif self.has(placed.instance):
+                    yield queries.find(view, placed)
+
+
+def _by_place(members: list[Placed]) -> Iterator[Placed | None]:
+    """By node and id; a large service is put in order piece by piece, with time for others after each."""
+    if len(members) <= _AT_ONCE_MAX_COUNT:
+        yield from sorted(members, key=queries.place_of)
+        return
+    pieces = []
+    for start in range(0, len(members), _AT_ONCE_MAX_COUNT):
+        pieces.append(sorted(members[start : start + _AT_ONCE_MAX_COUNT], key=queries.place_of))
+        yield None
+    yield from heapq.merge(*pieces, key=queries.place_of)
 
 
 class Turn:

@@ -148,7 +148,8 @@ class Watch:
             yield native_events.retry(retry_ms)
             await self._caught_up(last_id)
             for frames in self._first(watcher, last_id):
-                yield self._joined(frames)
+                if frames:
+                    yield self._joined(frames)
                 await asyncio.sleep(0)  # a reader that takes all at once must not keep everybody else waiting
             while True:
                 if not await watcher.news(settings.alive_ms / 1000):
@@ -156,7 +157,8 @@ class Watch:
                     yield self._alive() if told_ms == retry_ms else native_events.retry(retry_ms) + self._alive()
                 elif watcher.behind:
                     for frames in self._anew(watcher, "the watcher fell behind"):
-                        yield self._joined(frames)
+                        if frames:
+                            yield self._joined(frames)
                         await asyncio.sleep(0)
                 else:
                     yield self._joined(watcher.take(settings.watcher_slice_count, self._history))
@@ -206,11 +208,17 @@ class Watch:
             return str(error)
 
     def _picture(self, watcher: Watcher) -> Iterator[list[bytes]]:
-        """Everything there is, as of one revision; what comes later waits in the queue."""
+        """Everything there is, as of one revision; what comes later waits in the queue. A slice without events is time for others."""
         revision, found, step = self._registry.revision, watcher.scope.picture(self._registry.view), self._settings.watcher_slice_count
         watcher.begin()
-        for start in range(0, len(found), step):
-            yield [native_events.event("added", event_data(revision, each)) for each in found[start : start + step]]
+        frames: list[bytes] = []
+        for each in found:
+            if each is not None:
+                frames.append(native_events.event("added", event_data(revision, each)))
+            if each is None or len(frames) >= step:
+                yield frames
+                frames = []
+        yield frames
         yield [_ready(revision, self._history)]
 
     def _anew(self, watcher: Watcher, reason: str) -> Iterator[list[bytes]]:

@@ -10,10 +10,11 @@ from callboard.core.catalog.indexes import service_index, table_index
 from callboard.frontend.base import Frontend, Plugin
 from callboard.frontend.prometheus.translate import Wanted, target_group, target_groups
 from callboard.model import names
-from callboard.model.errors import InvalidError, StoreError
+from callboard.model.errors import InvalidError
 from callboard.model.names import PUBLIC
 from callboard.model.topics import NODES, Topic, checks_topic, service_topic, services_topic
-from callboard.net.http.message import TEXT, Answer, Content, Read, Reply, Request, Route, Site
+from callboard.net.http.message import Answer, Content, Read, Reply, Request, Route, Site
+from callboard.net.http.texts import TextErrors
 from callboard.registry.itself import SERVICE
 from callboard.registry.registry import Registry
 from callboard.wire import prometheus
@@ -31,6 +32,9 @@ class PrometheusSettings(Struct, frozen=True, kw_only=True):
     """Targets of services that are asked about again and again, kept as they are shown; 0 for none."""
 
 
+_ERRORS: Final = TextErrors("targets are at /sd/prometheus")
+
+
 class Discovery:
     """Its handler; lives as long as the server."""
 
@@ -43,7 +47,7 @@ class Discovery:
     def targets(self, request: Request) -> Reply:
         """Every instance that is asked for, as a target group of its own."""
         if not self._registry.ready:
-            return _text(503, "the catalog is not loaded yet; try again in a second")
+            return _ERRORS.refused(503, "the catalog is not loaded yet; try again in a second")
         wanted = self._wanted(request)
         topics = _topics(wanted)
         return Read(repr(("prometheus", wanted)), topics, partial(self._render, wanted, topics))
@@ -74,36 +78,9 @@ def _topics(wanted: Wanted) -> tuple[Topic, ...]:
     return tuple(dict.fromkeys(lists))
 
 
-class PlainErrors:
-    """Prometheus logs the status and the text of what went wrong."""
-
-    def unknown_path(self, request: Request) -> Answer:
-        return _text(404, f"nothing is served at {request.path}; targets are at /sd/prometheus")
-
-    def wrong_method(self, request: Request, allowed: tuple[str, ...]) -> Answer:
-        allow = (b"allow", ", ".join(allowed).encode())
-        if request.method == "OPTIONS":
-            return Answer(204, b"", TEXT, (allow,))
-        return _text(405, f"{request.path} takes {', '.join(allowed)}", allow)
-
-    def failure(self, error: Exception) -> Answer:
-        if isinstance(error, InvalidError):
-            return _text(400, str(error))
-        if isinstance(error, StoreError):
-            return _text(503, str(error))
-        return _text(500, "the server failed; its log says why")
-
-    def refused(self, status: int, detail: str) -> Answer:
-        return _text(status, detail)
-
-
-def _text(status: int, text: str, *headers: tuple[bytes, bytes]) -> Answer:
-    return Answer(status, text.encode() + b"\n", TEXT, headers if status != 503 else (*headers, (b"retry-after", b"1")))
-
-
 def build(registry: Registry, settings: PrometheusSettings) -> Frontend:
-    """The site of `/sd`."""
-    return Frontend(sites=(Site("/sd", (Route("GET", "/sd/prometheus", Discovery(registry, settings).targets),), PlainErrors()),))
+    """The site of `/sd`. Prometheus logs the status and the text of what went wrong."""
+    return Frontend(sites=(Site("/sd", (Route("GET", "/sd/prometheus", Discovery(registry, settings).targets),), _ERRORS),))
 
 
 PLUGIN: Final = Plugin("prometheus", PrometheusSettings, build)

@@ -6,6 +6,7 @@ A body that did not change keeps its bytes and its index, so nobody is woken for
 """
 
 from collections.abc import Callable, Collection
+from functools import partial
 from typing import Final, Protocol
 
 from callboard.core.watches import Watches
@@ -16,12 +17,16 @@ from callboard.net.http.blocks import Sights
 from callboard.net.http.coding import Dates
 from callboard.net.http.handling import failed
 from callboard.net.http.message import Answer, Content, Errors, Fields, Read
+from callboard.net.http.packing import Done, Packing
 from callboard.net.http.settings import HttpSettings, HttpStats
 
 _OVERHEAD_BYTES: Final = 1_024
 """What an answer takes beside its bytes: key, topics, renderer, lines."""
+_END_OF_HEAD: Final = b"\r\n\r\n"
 _EVICTIONS_MAX_COUNT: Final = 64
 """Answers looked at when room is wanted, so that one request never pays for many."""
+
+Pack = Callable[[Answer, memoryview, Done], Packing]
 
 
 class Waiter(Protocol):
@@ -46,8 +51,8 @@ class Kept:
 
     __slots__ = (
         "_bare", "_head_bytes", "_standing", "errors",
-        "failed", "fresh", "gzip", "index", "index_field", "key", "live", "newest", "paused", "plain",
-        "quiet_until", "render", "stamp", "standing", "told", "topics", "waiters",
+        "failed", "fresh", "gzip", "index", "index_field", "key", "live", "newest", "packing", "paused", "plain",
+        "quiet_until", "render", "stamp", "standing", "told", "topics", "waiters", "zipped",
     )  # fmt: skip
 
     def __init__(self, read: Read, errors: Errors) -> None:
@@ -59,6 +64,10 @@ class Kept:
         self.index = self.newest = self.told = ZERO
         self.plain = b""
         self.gzip: bytes | None = None
+        self.packing: Packing | None = None
+        """Of its present body, while that is under way."""
+        self.zipped = False
+        """Somebody has wanted it compressed."""
         self.stamp: bytes | None = None
         self.fresh = False
         """Rendered since the last change."""
@@ -102,7 +111,7 @@ class Kept:
         bare = Answer(answer.status, b"", answer.content_type, answer.headers)
         self.newest = index
         if bare != self._bare or len(self.plain) != self._head_bytes + len(body) or not self.plain.endswith(body):
-            self._bare, self.index = bare, index
+            self._bare, self.index, self.packing = bare, index, None
             self._stand()
             self._put_head(dates, body)
 
@@ -120,16 +129,23 @@ class Kept:
         """Make the other coding; the same bytes when it is not worth it."""
         shown, body = self.shown(), self.body()
         if coding.compressible(shown, len(body), min_bytes):
-            packed = coding.gzip(body)
-            self.gzip = dates.prefix(shown.status) + coding.head(shown, len(packed), gzipped=True) + packed
-        else:
-            self.gzip = self.plain
+            return self.take_packed(dates, coding.gzip(body))
+        self.gzip = self.plain
+        return self.gzip
+
+    def take_packed(self, dates: Dates, packed: bytes | memoryview) -> bytes:
+        """The present body was compressed."""
+        shown = self.shown()
+        self.gzip = dates.prefix(shown.status) + coding.head(shown, len(packed), gzipped=True) + packed
         return self.gzip
 
     def restamp(self, dates: Dates) -> None:
         """Put the present date, and how the server stands."""
         if self._stand():
+            plain, coded = self.plain, self.gzip
             self._put_head(dates, self.body())
+            if coded is not None and coded is not plain:  # the same body has another head
+                self.take_packed(dates, memoryview(coded)[coded.index(_END_OF_HEAD) + len(_END_OF_HEAD) :])
         else:
             prefix = dates.prefix(self.shown().status)
             second = self.gzip is not None and self.gzip is not self.plain
@@ -142,7 +158,9 @@ class Kept:
 class Answers:
     """The kept answers, by key and by the request lines that lead to them."""
 
-    def __init__(self, settings: HttpSettings, stats: HttpStats, dates: Dates) -> None:
+    def __init__(self, settings: HttpSettings, stats: HttpStats, dates: Dates, pack: Pack) -> None:
+        """`pack` begins to compress what is large."""
+        self._pack = pack
         self.lines: dict[bytes, Kept] = {}
         self._by_key: dict[str, Kept] = {}
         self._watches: Watches[Kept] = Watches()
@@ -186,7 +204,7 @@ class Answers:
         kept.fresh = True
 
     def wire(self, kept: Kept, *, gzip: bool) -> bytes:
-        """The complete response, rendered, coded and dated as of now."""
+        """The complete response, rendered, coded and dated as of now. One that is `packing` is compressed here all the same."""
         self.refresh(kept)
         if kept.stamp is not self._dates.now:
             before = kept.weight
@@ -200,6 +218,28 @@ class Answers:
         wire = kept.compress(self._dates, self._settings.gzip_min_bytes)
         self._account(kept, kept.weight - before)
         return wire
+
+    def packing(self, kept: Kept) -> Packing | None:
+        """What comes to the compressed answer, rendered as of now, where that takes long; None when `wire` can give it at once."""
+        self.refresh(kept)
+        kept.zipped = True
+        if kept.gzip is not None or len(kept.plain) < self._settings.gzip_beside_min_bytes:
+            return None
+        if kept.packing is None:
+            shown, body = kept.shown(), kept.body()
+            if not coding.compressible(shown, len(body), self._settings.gzip_beside_min_bytes):
+                return None
+            kept.packing = self._pack(shown, body, partial(self._packed, kept))
+        return kept.packing
+
+    def _packed(self, kept: Kept, packing: Packing, packed: bytes | Exception) -> None:
+        if kept.packing is not packing:
+            return  # it has another body by now
+        kept.packing = None
+        if isinstance(packed, bytes):
+            before = kept.weight
+            kept.take_packed(self._dates, packed)
+            self._account(kept, kept.weight - before)
 
     def changed(self, topics: Collection[Topic]) -> list[Kept]:
         """Mark what depends on these topics as stale; answers those that somebody waits for."""
@@ -248,7 +288,7 @@ class Answers:
             self._watches.unsubscribe(kept, kept.topics)
             self._account(kept, -kept.weight)
             kept.live = kept.fresh = False
-            kept.plain, kept.gzip, kept.stamp = b"", None, None
+            kept.plain, kept.gzip, kept.stamp, kept.packing = b"", None, None, None
 
     def _account(self, kept: Kept, weight: int) -> None:
         if kept.live:

@@ -185,6 +185,8 @@ class LongWay:
             await self._stream(exchange, reply)
 
     async def _send(self, exchange: Exchange, answer: Answer, errors: Errors) -> None:
+        if exchange.gzip and (packing := self._hub.packing(answer)) is not None:
+            return await self._reply(exchange, packing.reply(), errors)
         body = coding.sendable(answer)
         gzipped = exchange.gzip and coding.compressible(answer, len(body), self._hub.settings.gzip_min_bytes)
         if gzipped:
@@ -196,7 +198,7 @@ class LongWay:
             body = coding.sendable(answer)
             fields = coding.fields(answer, len(body))
         await exchange.start(answer.status, fields)
-        await exchange.write(body, more=False)
+        return await exchange.write(body, more=False)
 
     async def _read(self, exchange: Exchange, read: Read, errors: Errors) -> None:
         hub = self._hub
@@ -210,6 +212,8 @@ class LongWay:
                 waiting.forget()
         elif verdict != ANSWER:
             return await self._send(exchange, too_many_waiting(errors, hub.stats), errors)
+        if exchange.gzip and (packing := hub.answers.packing(kept)) is not None:
+            return await self._reply(exchange, packing.reply(), errors)
         wire = hub.answers.wire(kept, gzip=exchange.gzip)
         body = wire[wire.index(b"\r\n\r\n") + 4 :]
         shown = kept.shown()

@@ -18,6 +18,9 @@ import httptools
 
 from callboard.net.http.coding import accepts_gzip
 
+VERSION: Final = b" HTTP/1.1\r\n"
+"""How every block begins that is known here."""
+VERSION_BYTES: Final = len(VERSION)
 _NOT_QUICK: Final = frozenset({"expect", "upgrade", "transfer-encoding"})
 _LENGTH_MAX_DIGITS: Final = 18
 _OTHER_EACH_TIME: Final = re.compile(
@@ -114,6 +117,7 @@ class Blocks:
         self._not_quick = _NOT_QUICK | fields
         self.allows = allows
         self.known: dict[bytes, Facts] = {}
+        """By what comes after `VERSION`."""
         self._max_count = max_count
         self._max_bytes = max_bytes
         self._sights = Sights()
@@ -124,10 +128,10 @@ class Blocks:
         That is everything but a valid HTTP/1.1 head with a Host that is served, and without Expect, Upgrade, Transfer-Encoding and what
         sites judge.
         """
-        if not block.startswith(b" HTTP/1.1\r\n"):
+        if not block.startswith(VERSION):
             return None
         whole, block = block, _OTHER_EACH_TIME.sub(b"", block)
-        if len(block) != len(whole) and (facts := self.known.get(block)) is not None:
+        if len(block) != len(whole) and (facts := self.known.get(block[VERSION_BYTES:])) is not None:
             return facts
         judge = _Judge(line + block)
         headers = judge.headers
@@ -142,6 +146,6 @@ class Blocks:
         if len(block) <= self._max_bytes and self._sights.again(block):
             if len(self.known) >= self._max_count:
                 self.known.clear()
-            self.known[block] = facts
+            self.known[block[VERSION_BYTES:]] = facts
             facts.lasting = True
         return facts

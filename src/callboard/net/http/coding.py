@@ -12,6 +12,7 @@ GZIP_LEVEL: Final = 1
 Fields = list[tuple[bytes, bytes]]
 _VARY: Final = (b"vary", b"accept-encoding")
 _HEADS_MAX_COUNT: Final = 512
+_JSON: Final = Answer()
 NO_BODY: Final = frozenset({204, 304})
 _STATUS_LINES: Final = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
 
@@ -22,12 +23,13 @@ class Dates:
     `now` is a new object each second: whoever kept a response knows by identity whether its date is still right.
     """
 
-    __slots__ = ("_heads", "_prefixes", "now")
+    __slots__ = ("_heads", "_json_heads", "_prefixes", "now")
 
     def __init__(self, wall_s: float) -> None:
         self.now = b""
         self._prefixes: dict[int, bytes] = {}
         self._heads: dict[tuple[int, bytes, int], bytes] = {}
+        self._json_heads: dict[int, bytes] = {}
         self.tick(wall_s)
 
     def tick(self, wall_s: float) -> None:
@@ -35,6 +37,7 @@ class Dates:
         self.now = formatdate(wall_s, usegmt=True).encode()
         self._prefixes.clear()
         self._heads.clear()
+        self._json_heads.clear()
 
     def prefix(self, status: int) -> bytes:
         """How every response with this status begins. All prefixes of one status have the same length."""
@@ -55,6 +58,16 @@ class Dates:
             if len(self._heads) < _HEADS_MAX_COUNT:
                 self._heads[key] = found
         return found
+
+    def json(self, body: bytes) -> bytes:
+        """A response with nothing to it but a body in JSON."""
+        length = len(body)
+        head = self._json_heads.get(length)
+        if head is None:
+            head = self.head(_JSON, length)
+            if len(self._json_heads) < _HEADS_MAX_COUNT:
+                self._json_heads[length] = head
+        return head + body
 
     def fields(self) -> Fields:
         """The date as fields, for responses that are written by uvicorn."""

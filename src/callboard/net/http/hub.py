@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 from callboard.model.time import MILLISECOND
 from callboard.net.http import coding
@@ -13,6 +13,7 @@ from callboard.net.http.blocks import Blocks
 from callboard.net.http.coding import Dates
 from callboard.net.http.handling import failed
 from callboard.net.http.message import Answer, Errors
+from callboard.net.http.packing import Packer, Packing
 from callboard.net.http.parked import Parked, Turn
 from callboard.net.http.proxies import Proxies
 from callboard.net.http.routing import Router
@@ -21,6 +22,7 @@ from callboard.net.http.stalling import Stalled
 from callboard.net.http.wheel import Timers
 from callboard.net.seldom import Seldom
 
+_ALONE_MAX_BYTES: Final = 2_048
 _log = logging.getLogger(__name__)
 
 
@@ -40,8 +42,8 @@ class Hub:
     """The parts of a server that every connection uses."""
 
     __slots__ = (
-        "_emptied", "_last", "answers", "blocks", "connections", "dates", "fields", "loop", "parked", "proxies", "router", "seldom",
-        "settings", "stalled", "stats", "timers", "uvicorn",
+        "_emptied", "alone_max_bytes", "answers", "blocks", "connections", "dates", "fields", "last", "loop", "packer", "parked", "proxies",
+        "router", "seldom", "settings", "stalled", "stats", "timers", "uvicorn",
     )  # fmt: skip
 
     def __init__(
@@ -50,10 +52,13 @@ class Hub:
         self.router = router
         self.connections: set[Shutting] = set()
         self.uvicorn = Uvicorn()
-        self._last: tuple[Answer | None, bytes, bytes] = None, b"", b""
+        self.last: tuple[Answer | None, bytes, bytes] = None, b"", b""
+        """The answer that was encoded last, its date, and its response."""
         self._emptied: asyncio.Future[None] | None = None
         self.seldom = Seldom(_log)
         self.settings = settings
+        self.alone_max_bytes = min(_ALONE_MAX_BYTES, settings.head_max_bytes)
+        """More than a request has as a rule that is nothing but a head: it is not worth a look whether it is one that is known."""
         self.proxies = Proxies(settings.trusted_proxies)
         self.loop = loop
         self.stats = HttpStats()
@@ -61,22 +66,31 @@ class Hub:
         self.fields = router.fields
         self.blocks = Blocks(settings.blocks_max_count, settings.block_max_bytes, fields=self.fields)
         self.timers = Timers(loop, settings.hand_out_slice_count)
-        self.answers = Answers(settings, self.stats, self.dates)
+        self.packer = Packer(loop)
+        self.answers = Answers(settings, self.stats, self.dates, self.packer.pack)
         self.parked = Parked(self.answers, revision, Turn(loop.call_soon, loop.call_later, self.timers.now), settings, self.stats)
         self.stalled = Stalled(settings.stall_time_max_ms * MILLISECOND, self.stats)
 
     def encode(self, answer: Answer, errors: Errors, *, gzip: bool = False) -> bytes:
-        """The complete response. An answer that a handler gives again and again (to heartbeats) is encoded once a second."""
-        last, date, wire = self._last
+        """The complete response. An answer that is given again and again (to heartbeats, or compressed to all who waited for that) is
+        encoded once a second."""
+        last, date, wire = self.last
         if answer is last and date is self.dates.now:
             return wire
         try:
             wire = coding.response(self.dates, answer, self.settings.gzip_min_bytes if gzip else None)
         except ValueError as error:
             return coding.response(self.dates, failed(errors, error, self.stats, "encoding an answer"), None)
-        if len(answer.body) < self.settings.gzip_min_bytes:
-            self._last = answer, self.dates.now, wire
+        if len(answer.body) < self.settings.gzip_min_bytes or not coding.compressible(answer, 0, 0):
+            self.last = answer, self.dates.now, wire
         return wire
+
+    def packing(self, answer: Answer) -> Packing | None:
+        """What comes to the same answer, compressed, where that takes long; None when it can be done at once, or is not worth it."""
+        body = coding.sendable(answer)
+        if not coding.compressible(answer, len(body), self.settings.gzip_beside_min_bytes):
+            return None
+        return self.packer.pack(answer, body)
 
     def body_max_bytes(self, method: bytes, target: bytes) -> int:
         """Of a request to that method and target."""
@@ -86,6 +100,7 @@ class Hub:
     def tick(self, wall_s: float) -> None:
         """A second has passed: put the date, and cut off who does not read."""
         self.dates.tick(wall_s)
+        self.last = None, b"", b""
         self.uvicorn.state.default_headers = self.dates.fields()
         self.stalled.look(self.timers.now())
 

@@ -168,7 +168,8 @@ def after(pending: Pending[T], then: Callable[[T], Reply]) -> Reply:
 
 @dataclass(frozen=True, slots=True)
 class Brief:
-    """The short way of a quick route whose path ends in a name: for what is said all day long, and nearly always in the same words.
+    """The short way of a quick route that is exact, or whose path ends in a name: for what is said all day long, and nearly always in the
+    same words.
 
     It is tried first. Neither function waits. When one answers None the handler is asked as if nothing had been; so until then they do only
     what may as well be done twice.
@@ -176,8 +177,10 @@ class Brief:
 
     who: Callable[[Request], object | None]
     """Who asks, by parameters, header fields and addresses: worked out once as long as a connection sends the same."""
-    hear: Callable[[Any, str, bytes], Answer | None]
-    """The answer to whom, to the name at the end of the path and to the body; None when there is more to it."""
+    hear: Callable[[Any, str, bytes], Answer | bytes | Later | None]
+    """The answer to whom, to the name at the end of the path and to the body; None when there is more to it. Bytes are the body of an
+    answer in JSON with nothing else to say: 200, without further fields, and not compressed. `Later` is for exact routes, which have no
+    name at the end."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,8 @@ class Router:
         self._depth = 0
         self.briefs: dict[bytes, tuple[Place, Brief]] = {}
         """Routes with a short way, by method and path as a request line begins with them."""
+        self.wholes: dict[bytes, tuple[Place, Brief]] = {}
+        """Exact routes with a short way, by their whole request line."""
         self.plain = PlainErrors()
         self._sites = sorted(sites, key=lambda site: len(site.prefix), reverse=True)
         for site in sites:
@@ -81,6 +83,8 @@ class Router:
             self._depth = max(self._depth, route.path.count("/"))
             if route.brief is not None:
                 self.briefs[f"{route.method} {route.path}".encode()] = place, route.brief
+        elif route.brief is not None:
+            self.wholes[f"{route.method} {route.path}".encode()] = place, route.brief
 
     def _require_room_for_briefs(self) -> None:
         """A short way looks at no other route, so there must be none below it."""

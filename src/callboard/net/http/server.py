@@ -122,6 +122,7 @@ class HttpServer:
                 task.cancel()
         self._ticking.cancel()
         hub.timers.close()
+        hub.packer.close()
 
     def _tick(self) -> None:
         now = time.time()

@@ -54,6 +54,8 @@ class HttpSettings(Struct, frozen=True, kw_only=True):
     """The same for an answer that takes 2 ms or more to render: so many times as long as that, 5 s at most."""
     gzip_min_bytes: int = 1_400
     """Shorter bodies are not worth compressing."""
+    gzip_beside_min_bytes: int = 262_144
+    """Bodies of this length and longer are compressed in a thread beside the event loop, and answered when that is done."""
     backlog_max_count: int = 2_048
     """Connections the kernel holds for us before they are accepted."""
     handshakes_max_count: int = 1_024

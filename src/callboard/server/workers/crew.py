@@ -21,6 +21,7 @@ from callboard.server.settings import Settings
 from callboard.server.worker_settings import WorkersSettings, WorkersStats
 from callboard.server.workers import words
 from callboard.server.workers.figures import Figure, decode_figures, page
+from callboard.server.workers.silence import answered
 from callboard.store.unix.holding import HeldStore
 from callboard.store.unix.serving import BESIDE, Serving
 
@@ -86,12 +87,22 @@ class _Worker:
 
     async def ask(self, word: words.Down, timeout_ms: int) -> bytes | None:
         """Its answer, None when there is none in time."""
+        try:
+            async with asyncio.timeout(timeout_ms / 1_000):
+                return await self._ask(word)
+        except TimeoutError:
+            return None
+
+    async def answers(self, patience_ms: int) -> bool:
+        """Whether it still answers at all."""
+        return await answered(self._ask(words.Figures()), patience_ms)
+
+    async def _ask(self, word: words.Down) -> bytes | None:
         if self._channel is None:
             return None
         try:
-            async with asyncio.timeout(timeout_ms / 1_000):
-                return await self._channel.ask(BESIDE, words.encode(word))
-        except (TimeoutError, ChannelError, FailedError) as error:
+            return await self._channel.ask(BESIDE, words.encode(word))
+        except (ChannelError, FailedError) as error:
             _log.debug("worker %d has not answered: %r", self.number, error)
             return None
 
@@ -218,7 +229,7 @@ class Crew:
             served.set_result(None)
         while True:
             await asyncio.sleep(settings.ping_interval_ms / 1_000)
-            if await worker.ask(words.Figures(), settings.silent_max_ms) is None:
+            if not await worker.answers(settings.silent_max_ms):
                 if not worker.cut_off:
                     self._stats.silenced += 1
                     _log.error("worker %d has not answered for %d ms (silent_max_ms); it is killed", worker.number, settings.silent_max_ms)

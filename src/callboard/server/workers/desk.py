@@ -2,13 +2,13 @@
 
 import asyncio
 import contextlib
-import logging
 import socket
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from callboard.model.errors import CallboardError
 from callboard.net.tasks import Tasks
+from callboard.server.reloading import reload_or_log
 from callboard.server.settings import Settings
 from callboard.server.workers import words
 from callboard.server.workers.courier import ChannelCourier
@@ -17,7 +17,6 @@ from callboard.store.unix.settings import UnixSettings
 from callboard.store.unix.store import UnixStore
 
 _TOLD = "the process that holds the engine was told to read its settings again; its log says what came of it"
-_log = logging.getLogger(__name__)
 
 
 class Desk:
@@ -60,16 +59,9 @@ class Desk:
             self.to_end.set()
         else:
             self.settings = Settings(word.server, word.tune, {})
-            self._apply()
+            if self._reload is not None:
+                reload_or_log(self._reload)
         return b""
-
-    def _apply(self) -> None:
-        if self._reload is None:
-            return
-        try:
-            self._reload()
-        except CallboardError as error:
-            _log.error("reload: all stays as it was: %s", error)
 
     # -- passed on
 

@@ -7,11 +7,12 @@ What is remembered between groups (head, size of the changelog) mirrors the file
 import contextlib
 import sqlite3
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
 from callboard.model.errors import DeposedError, FullError, IndeterminateError, StoreError, UnavailableError
-from callboard.model.rows import ORIGIN, Group, Position
+from callboard.model.rows import ORIGIN, Group, Position, Row
 from callboard.model.time import Timestamp
 from callboard.store.sqlite import codec
 from callboard.store.sqlite.database import DATABASE_NAME, connect_writer, failure, is_full, read_head
@@ -19,6 +20,9 @@ from callboard.store.sqlite.directory import Reserve
 from callboard.store.sqlite.settings import SqliteSettings
 
 PUT: Final = "INSERT INTO rows VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value, revision = excluded.revision"
+AT_ONCE_COUNT: Final = 8
+"""Rows in one statement: with each, the thread gives Python's lock away and has to get it back. Of more, SQLite keeps a copy first."""
+PUT_MANY: Final = PUT.replace("(?, ?, ?)", ", ".join(["(?, ?, ?)"] * AT_ONCE_COUNT))
 REMOVE: Final = "DELETE FROM rows WHERE key = ?"
 LOG: Final = "INSERT INTO changelog VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 MOVE_HEAD: Final = "UPDATE head SET revision = ?, mark = ?, kept_groups = ?, kept_bytes = ? WHERE revision = ? AND mark = ?"
@@ -265,9 +269,8 @@ class Engine:
             connection.execute("DELETE FROM changelog")
             kept = Kept(0, 0, 0)
         rows = group.rows.values()
-        puts = [row for row in rows if row is not None]
-        if puts:
-            connection.executemany(PUT, puts)
+        puts = sorted(row for row in rows if row is not None)  # neighbours in the file one after the other
+        _put(connection, puts)
         if len(puts) < len(rows):
             connection.executemany(REMOVE, [(key,) for key, row in group.rows.items() if row is None])
         now, after = self._wall(), group.after
@@ -319,3 +322,11 @@ class Engine:
             raise UnavailableError(f"{self._path}: COMMIT failed ({error}); nothing was applied, check the disk") from error
         if self.head != group.position:
             raise DeposedError("meta/head was changed by another program") from error
+
+
+def _put(connection: sqlite3.Connection, rows: list[Row]) -> None:
+    alone = len(rows) % AT_ONCE_COUNT
+    connection.executemany(PUT, rows[:alone])
+    flat = list(chain.from_iterable(rows[alone:]))
+    size = 3 * AT_ONCE_COUNT
+    connection.executemany(PUT_MANY, [flat[at : at + size] for at in range(0, len(flat), size)])

@@ -33,8 +33,8 @@ class SqliteSettings(Struct, frozen=True, kw_only=True):
     database_max_bytes: Annotated[int, Meta(ge=64 * KIB)] = 256 * GIB
     reserve_bytes: Annotated[int, Meta(ge=0)] = 8 * MIB
     """Disk space held back, so that removals still pass when the disk is full."""
-    cache_bytes: Count = 16 * MIB
-    """Pages that the writer keeps besides those the system does; at a million instances four times as many write no faster."""
+    cache_bytes: Count = 2 * MIB
+    """Pages that the writer keeps besides those the system does; eight times as many write no faster."""
     wal_checkpoint_bytes: Annotated[int, Meta(ge=4 * KIB)] = 16 * MIB
     """The write-ahead log is copied into the database when it has grown to this."""
     wal_max_bytes: Annotated[int, Meta(ge=64 * KIB)] = GIB

@@ -22,7 +22,7 @@ from callboard.model.errors import (
 )
 from callboard.model.members import Card
 from callboard.model.rows import Group, Key, Outcome, Position, Revision, Row
-from callboard.store.contract import Caps, Health
+from callboard.store.contract import Health
 
 T = TypeVar("T")
 _PLAIN: Final[dict[str, type[StoreError]]] = {
@@ -159,11 +159,6 @@ def decode_rows(data: bytes) -> list[Row]:
 def decode_cards(data: bytes) -> tuple[Card, ...]:
     """Who is present."""
     return _cards.decode(data)
-
-
-def decode_caps(data: bytes) -> Caps:
-    """The engine's limits."""
-    return decode(data, Caps)
 
 
 def decode_health(data: bytes) -> Health:
