@@ -47,6 +47,11 @@ def call_failure(error: grpc.RpcError) -> EtcdError:
     return failure(error.code().name, error.details() or "")
 
 
+def _unsent(error: grpc.aio.UsageError) -> EtcdError:
+    """The error of a call that did not begin, for its channel was closed."""
+    return EtcdError(Cause.UNSENT, str(error))
+
+
 class Endpoint:
     """One channel and its methods."""
 
@@ -68,7 +73,7 @@ class Endpoint:
         try:
             async with asyncio.timeout(timeout_s):
                 await self.channel.channel_ready()
-        except TimeoutError:
+        except (TimeoutError, grpc.aio.UsageError):  # the latter: the channel was closed
             return False
         return True
 
@@ -162,6 +167,8 @@ class Client:
                 endpoint.shunned_until = asyncio.get_running_loop().time() + self._settings.keepalive_ms / 1000
         except asyncio.CancelledError:
             failed = self.cancelled()
+        except grpc.aio.UsageError as error:
+            raise _unsent(error) from None
         if failed.cause in (Cause.UNKNOWN, Cause.BUSY):
             self.leave(endpoint)
         raise failed
@@ -196,7 +203,10 @@ class Client:
         endpoint = await self.connected()
         if self._settings.user and not self._token:
             await self._authenticate(endpoint)
-        call = endpoint.watch(metadata=[*self._metadata("Watch"), HAS_LEADER])
+        try:
+            call = endpoint.watch(metadata=[*self._metadata("Watch"), HAS_LEADER])
+        except grpc.aio.UsageError as error:
+            raise _unsent(error) from None
         stream = Stream(self, endpoint, call, self._settings.connect_timeout_ms / 1000)
         try:
             await stream.send(request)
