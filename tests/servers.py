@@ -15,6 +15,8 @@ from typing import Any, Final
 
 ENDED_S: Final = 60.0
 """A process that was told to end has ended by then, also where the machine stops for seconds."""
+SOON_S: Final = 20.0
+"""A server ends within five seconds, on a machine that has time; one that waits for what does not come waits for a minute."""
 _FIRST_PORT: Final = 15_000
 _PORTS_COUNT: Final = 16_000
 """Below the ports from which Linux and macOS choose by themselves: nobody else comes upon one of these before it is bound."""

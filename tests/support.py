@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, Self, TypeVar
 
@@ -32,16 +33,12 @@ def poll_until(condition: Callable[[], T | None], deadline_s: float = PATIENCE_S
     return found
 
 
-class Stopwatch:
-    """Seconds that this process was given: it counts short sleeps, so a machine that stops or serves others does not count.
-
-    For spans that a wrong program would wait through. It lives inside its `with` block.
-    """
+class _Beside(ABC):
+    """A thread that looks on while a `with` block runs, and ends with it."""
 
     def __init__(self) -> None:
-        self._ticks = 0
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._count, daemon=True)
+        self._thread = threading.Thread(target=self._look, daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -51,12 +48,27 @@ class Stopwatch:
         self._ended.set()
         self._thread.join()
 
+    @abstractmethod
+    def _look(self) -> None:
+        """Until `_ended` is set."""
+
+
+class Stopwatch(_Beside):
+    """Seconds that this process was given: it counts short sleeps, so a machine that stops or serves others does not count.
+
+    For spans that a wrong program would wait through. It lives inside its `with` block.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._ticks = 0
+
     @property
     def seconds(self) -> float:
         """Since the block was entered, to its end."""
         return self._ticks * _TICK_S
 
-    def _count(self) -> None:
+    def _look(self) -> None:
         while not self._ended.wait(_TICK_S):
             self._ticks += 1
 
@@ -77,21 +89,12 @@ def repeated_if_stopped(work: Callable[[], T]) -> T:
     return work()
 
 
-class Standstill:
+class Standstill(_Beside):
     """How long the machine did not let this process run, at most. It lives inside its `with` block."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.longest_s = 0.0
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._look, daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        self._thread.join()
 
     def _look(self) -> None:
         before = time.monotonic()

@@ -41,9 +41,10 @@ def _machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """That of the machine is not asked: who knows what it says, and after how long. That it stood still for seconds is no finding."""
     monkeypatch.setattr(command, "RESOLVER", tmp_path / "no-resolv.conf")
     monkeypatch.setattr(reaching, "CLOCK_WARN_S", 15.0)
-    for module in (naming, trusting):
-        monkeypatch.setattr(module, "_TIMEOUT_S", PATIENCE_S)
-    monkeypatch.setattr(naming._over_udp, "__kwdefaults__", {"tries_count": 30, "timeout_s": 2.0})  # noqa: SLF001  # no option says so
+    monkeypatch.setattr(trusting, "_TIMEOUT_S", PATIENCE_S)
+    monkeypatch.setattr(naming, "_TCP_TIMEOUT_S", PATIENCE_S)
+    monkeypatch.setattr(naming, "_UDP_TIMEOUT_S", 2.0)
+    monkeypatch.setattr(naming, "_UDP_TRIES_COUNT", 30)
 
 
 def doctor(url: str, *words: str, **environment: str) -> Result:

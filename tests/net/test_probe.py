@@ -151,10 +151,8 @@ def test_a_request_says_what_the_check_says_and_closes_its_connection(run: Run) 
 
 def test_the_address_is_overridden_and_the_host_of_the_url_is_kept(run: Run) -> None:
     with Server(answering(OK)) as server:
-        assert (
-            run(probe_http(HttpCheck(f"http://user:pass@nowhere.invalid:{server.port}/", SECOND, connect="127.0.0.1"), PATIENCE_S)).status
-            is P
-        )
+        elsewhere = HttpCheck(f"http://user:pass@nowhere.invalid:{server.port}/", SECOND, connect="127.0.0.1")
+        assert run(probe_http(elsewhere, PATIENCE_S)).status is P
         assert run(probe_tcp(TcpCheck("nowhere.invalid", server.port, SECOND, connect="127.0.0.1"), PATIENCE_S)).status is P
     head = server.requests[0].decode()
     assert f"Host: nowhere.invalid:{server.port}\r\n" in head

@@ -23,9 +23,9 @@ from callboard.net.probe import probe_grpc, probe_h2ping, probe_http, probe_tcp
 from callboard.net.probe_tls import ProbeTls
 from callboard.net.probe_udp import probe_udp
 from tests.net.running import Run
+from tests.support import PATIENCE_S
 
 P, C = Status.PASSING, Status.CRITICAL
-PATIENCE_S = 20.0
 TLS = TlsOptions()
 
 

@@ -15,9 +15,9 @@ from callboard.model.time import SECOND
 from callboard.net import programs
 from callboard.net.programs import probe_os_service, probe_script
 from tests.net.running import Run
+from tests.support import PATIENCE_S
 
 P, W, C = Status.PASSING, Status.WARNING, Status.CRITICAL
-PATIENCE_S = 30.0
 
 
 def shell(script: str, **more: Any) -> ScriptCheck:

@@ -131,7 +131,7 @@ def test_the_short_way_of_a_registration_plans_what_the_long_way_does(steps: lis
     def both(draft: Draft, command: cmd.Command, now: Timestamp) -> Decision:
         long = Draft(draft.view, draft.overlay, draft.revision)
         with pytest.MonkeyPatch.context() as long_way:
-            long_way.setattr(registering, "_signs_in", lambda *_: False)
+            long_way.setattr(registering, "_register_new", lambda *_: False)
             expected = plan(long, command, now)
         decision = plan(draft, command, now)
         assert decision == expected

@@ -28,9 +28,7 @@ from callboard.store.unix.holding import HeldStore
 from callboard.store.unix.serving import Serving
 from callboard.store.unix.settings import UnixSettings
 from callboard.store.unix.store import UnixStore
-from tests.support import run
-
-PATIENCE_S = 60.0
+from tests.support import PATIENCE_S, run
 
 
 class Server(NamedTuple):

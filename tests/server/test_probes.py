@@ -18,11 +18,9 @@ from typing import Any
 import grpc
 
 from tests.certificates import Authority, Pair
-from tests.servers import ServerProcess, running_server, start_server
+from tests.servers import SOON_S, ServerProcess, running_server, start_server
 from tests.support import PATIENCE_S, Stopwatch, poll_until
 
-SOON_S = 20.0
-"""Five seconds are promised, for a machine that has time; whoever waits for what does not come waits for minutes."""
 SCRIPTS = "--enable-script-checks"
 
 

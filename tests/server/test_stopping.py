@@ -9,11 +9,8 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from tests.servers import ServerProcess, durable_server, start_server
+from tests.servers import SOON_S, ServerProcess, durable_server, start_server
 from tests.support import Stopwatch
-
-SOON_S = 20.0
-"""Five seconds are promised, for a machine that has time; whoever waits for what does not come waits for a minute."""
 
 
 def register(server: ServerProcess, instance: str) -> int:

@@ -22,9 +22,8 @@ from callboard.store.memory.engine import MemoryEngine
 from callboard.store.memory.store import MemoryStore
 from tests.certificates import Authority
 from tests.servers import ServerProcess, durable_server, free_port, running_server, start_server
-from tests.support import poll_until
+from tests.support import PATIENCE_S, poll_until
 
-PATIENCE_S = 60.0
 CONNECTIONS = 24
 
 

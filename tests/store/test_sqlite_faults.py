@@ -17,9 +17,7 @@ from callboard.store.sqlite.directory import RESERVE_NAME
 from callboard.store.sqlite.engine import Engine
 from callboard.testing.store_suite_kit import Scribe, fold, followed, loaded, next_of, taken
 from tests.store.test_sqlite_file import opened
-from tests.support import run
-
-PATIENCE_S = 60.0
+from tests.support import PATIENCE_S, run
 
 
 @contextmanager

@@ -2,14 +2,11 @@
 
 from collections.abc import AsyncGenerator
 from pathlib import Path
-from typing import Final
 
 from callboard.model.rows import ORIGIN
 from callboard.testing.store_suite_kit import Scribe, next_of
 from tests.store.test_sqlite_file import opened
-from tests.support import run
-
-PATIENCE_S: Final = 60.0
+from tests.support import PATIENCE_S, run
 
 
 def test_groups_are_kept_in_memory_only_while_somebody_follows(tmp_path: Path) -> None:

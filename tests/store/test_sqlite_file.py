@@ -17,9 +17,7 @@ from callboard.store.sqlite.engine import AT_ONCE_COUNT
 from callboard.store.sqlite.settings import SqliteSettings
 from callboard.store.sqlite.store import SqliteStore
 from callboard.testing.store_suite_kit import Scribe, fold, followed, loaded, next_of
-from tests.support import run
-
-PATIENCE_S = 60.0
+from tests.support import PATIENCE_S, run
 
 
 class Wall:

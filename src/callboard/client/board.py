@@ -75,7 +75,7 @@ class Board:
         return self._engine.ask().services(namespace or self.settings.namespace)
 
     def instances(self, service: str, *, namespace: str = "") -> ServiceInstances:
-        """Every instance of a service with its health, asked now. Raises `ClientError`, and `ClosedError`."""
+        """Every instance of a service with its health, asked now. Raises `InvalidError`, `ClientError`, and `ClosedError`."""
         return self._engine.ask().instances(names.name("service", service), namespace or self.settings.namespace)
 
     def observe(self, observer: Observer) -> Callable[[], None]:

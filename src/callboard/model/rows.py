@@ -129,6 +129,7 @@ def check_key(namespace: str, node: str, check: str) -> Key:
 
 
 def _key(table: str, namespace: str, node: str, name: str) -> Key:
+    """Of names with something to escape. Others, nearly all, are put together where they are asked for: a call more would cost as much."""
     return Key(f"{table}/{escape(namespace)}/{escape(node)}/{escape(name)}")
 
 

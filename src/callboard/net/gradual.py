@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 
 class Gradually:
-    """`step` does some of the work that is asked for by name, and says whether nothing of it is left."""
+    """`step` does some of the work that is asked for by name, and says whether it was the last step."""
 
     __slots__ = ("_step", "_waiting")
 

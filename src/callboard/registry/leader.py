@@ -118,7 +118,7 @@ class Leader:
                 size_bytes += len(key)
                 removes = True
             else:
-                size_bytes += len(key) + len(row[1])
+                size_bytes += len(key) + len(row.value)
         refusal = decision.refusal
         if refusal is None and (size_bytes > self._small_bytes or len(rows) > self._caps.group_rows):
             refusal = self._too_large(rows)

@@ -19,6 +19,7 @@ from callboard.server.workers.crew import Aboard, Crew, WorkerError
 from callboard.server.workers.desk import Desk
 from callboard.server.workers.words import Place
 from callboard.store.contract import Store
+from callboard.store.unix.holding import HeldStore
 
 
 class Addresses(NamedTuple):
@@ -95,18 +96,14 @@ class Alone:
     sharing = Sharing.ALONE
     courier: Courier | None = None
 
-    def __init__(self, settings: Settings) -> None:
-        """Raises `CallboardError` for settings that contradict each other, and for a name that cannot be read."""
+    def __init__(self, settings: Settings, store: Store) -> None:
+        """Raises `CallboardError` for a name that cannot be read."""
         server = settings.server
-        self._workers_count = server.workers - 1
         self.member = member_name(server)
         self.addresses = Addresses(tuple(server.http), tuple(server.https), server.dns)
-        self.store = self._make_store(settings)
+        self.store = store
         self.stats = WorkersStats()
         self._process: Process
-
-    def _make_store(self, settings: Settings) -> Store:
-        return make_store(settings)
 
     def join(self, process: Process) -> None:
         self._process = process
@@ -135,14 +132,12 @@ class Holder(Alone):
 
     sharing = Sharing.FIRST
 
-    def __init__(self, settings: Settings) -> None:
-        super().__init__(settings)
+    def __init__(self, settings: Settings, store: HeldStore) -> None:
+        super().__init__(settings, store)
+        self._held = store
+        self._workers_count = settings.server.workers - 1
         self._settings = settings.room("workers")
         self._crew: Crew
-
-    def _make_store(self, settings: Settings) -> Store:
-        self._held = hold_for_workers(super()._make_store(settings), settings)
-        return self._held
 
     def join(self, process: Process) -> None:
         super().join(process)
@@ -208,7 +203,8 @@ class Worker:
 
 
 def role_of(settings: Settings, desk: Desk | None) -> Role:
-    """With a desk, a worker; else what the settings say. Raises as `Alone`."""
+    """With a desk, a worker; else what the settings say. Raises `CallboardError` where they contradict each other, and as `Alone`."""
     if desk is not None:
         return Worker(desk)
-    return Alone(settings) if settings.server.workers == 1 else Holder(settings)
+    store = make_store(settings)
+    return Alone(settings, store) if settings.server.workers == 1 else Holder(settings, hold_for_workers(store, settings))

@@ -29,8 +29,11 @@ class Span(int):
     __slots__ = ()
 
 
-_USUAL: Final = {f"{count}{unit}": Span(count * scale) for unit, scale in (("s", SECOND), ("m", MINUTE)) for count in range(1, 61)}
-_USUAL.update({f"{count}h": Span(count * HOUR) for count in range(1, 73)})
+_USUAL: Final = {
+    f"{count}{unit}": Span(count * scale)
+    for unit, scale, most in (("s", SECOND, 60), ("m", MINUTE, 60), ("h", HOUR, 72))
+    for count in range(1, most + 1)
+}
 """What nearly everybody writes."""
 
 

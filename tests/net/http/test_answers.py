@@ -7,14 +7,14 @@ from callboard.model.topics import Topic
 from callboard.net.http.answers import Answers, Kept
 from callboard.net.http.coding import Dates
 from callboard.net.http.message import TEXT, Answer, Content, Read
-from callboard.net.http.packing import Done, Packing
+from callboard.net.http.packing import OnPacked, Packing
 from callboard.net.http.routing import PlainErrors
 from callboard.net.http.settings import HttpSettings, HttpStats
 
 ERRORS = PlainErrors()
 
 
-def never_packed(answer: Answer, body: memoryview, done: Done) -> Packing:
+def never_packed(answer: Answer, body: memoryview, done: OnPacked) -> Packing:
     raise AssertionError("nothing is large here")
 
 

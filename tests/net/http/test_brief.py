@@ -29,7 +29,7 @@ class Hearing:
             raise InvalidError("who", "must not be so")
         return who if "long" not in request.query else None
 
-    def hear(self, who: str, name: str, body: bytes) -> Answer | None:
+    def hear(self, who: str, name: str, body: bytes) -> Answer | bytes | None:
         return Answer(200, f"short {who} {name} ".encode() + body, TEXT) if name != "unknown" else None
 
     def handler(self, request: Request) -> Reply:
@@ -40,8 +40,9 @@ class Hearing:
 
 
 @asynccontextmanager
-async def heard(hearing: Hearing) -> AsyncIterator[Client]:
-    server = HttpServer((hearing.site(),), HttpSettings(), lambda: 1)
+async def heard(hearing: Hearing, **settings: int) -> AsyncIterator[Client]:
+    """A connection to a server that has its site."""
+    server = HttpServer((hearing.site(),), HttpSettings(**settings), lambda: 1)  # type: ignore[arg-type]  # numbers only
     ((_, port),) = await server.start("127.0.0.1", 0)
     try:
         async with connected(port) as client:
@@ -156,7 +157,7 @@ class Both(Signing):
         super().__init__()
         self.bodies: list[bytes] = []
 
-    def hear(self, who: str, name: str, body: bytes) -> Answer | None:
+    def hear(self, who: str, name: str, body: bytes) -> Answer | bytes | None:
         self.bodies.append(body)
         return super().hear(who, name, body)
 

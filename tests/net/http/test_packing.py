@@ -3,6 +3,8 @@
 import asyncio
 import gzip
 import threading
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from callboard.net.http.message import TEXT, Answer, Content, Read, Reply, Reque
 from callboard.net.http.server import HttpServer
 from callboard.net.http.settings import HttpSettings
 from tests.net.http.fake import Client, FakeErrors, connected, run, until
+from tests.support import PATIENCE_S
 
 ZIPPED = "accept-encoding: gzip"
 LARGE = 4_000
@@ -34,7 +37,7 @@ class Gate:
     def _pack(self, body: bytes | memoryview) -> bytes:
         self.begun += 1
         self.threads.add(threading.current_thread().name)
-        assert self.open.wait(20)
+        assert self.open.wait(PATIENCE_S)
         return self._gzip(body)
 
 
@@ -82,6 +85,23 @@ class Large:
         return port
 
 
+@asynccontextmanager
+async def served(large: Large, gate: Gate | None = None) -> AsyncIterator[int]:
+    """Its port. At the end nothing is held at the gate any more."""
+    try:
+        yield await large.start()
+    finally:
+        if gate is not None:
+            gate.open.set()
+        await large.server.stop(1.0)
+
+
+@asynccontextmanager
+async def several(port: int, count: int) -> AsyncIterator[list[Client]]:
+    async with AsyncExitStack() as stack:
+        yield [await stack.enter_async_context(connected(port)) for _ in range(count)]
+
+
 async def packed(client: Client) -> bytes:
     response = await client.response()
     assert (response.status, response.headers["content-encoding"]) == (200, "gzip")
@@ -92,22 +112,17 @@ async def packed(client: Client) -> bytes:
 def test_nobody_waits_for_what_another_has_compressed(target: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async def scenario() -> None:
         gate, large = Gate(monkeypatch), Large()
-        port = await large.start()
-        try:
-            async with connected(port) as one, connected(port) as other:
-                one.ask(f"GET {target}", ZIPPED)
-                one.ask("GET /small")
-                await until(lambda: gate.begun)
-                for _ in range(3):
-                    assert (await other.get("/small")).body == b"small"
-                assert (await other.get(target)).body == large.text, "as it is"
-                gate.open.set()
-                assert await packed(one) == large.text
-                assert (await one.response()).body == b"small", "in its turn"
-                assert gate.threads == {"callboard-gzip"}
-        finally:
+        async with served(large, gate) as port, connected(port) as one, connected(port) as other:
+            one.ask(f"GET {target}", ZIPPED)
+            one.ask("GET /small")
+            await until(lambda: gate.begun)
+            for _ in range(3):
+                assert (await other.get("/small")).body == b"small"
+            assert (await other.get(target)).body == large.text, "as it is"
             gate.open.set()
-            await large.server.stop(1.0)
+            assert await packed(one) == large.text
+            assert (await one.response()).body == b"small", "in its turn"
+            assert gate.threads == {"callboard-gzip"}
         assert "callboard-gzip" not in {thread.name for thread in threading.enumerate()}
 
     run(scenario())
@@ -116,9 +131,7 @@ def test_nobody_waits_for_what_another_has_compressed(target: str, monkeypatch: 
 def test_it_is_compressed_once_for_all_who_want_it(monkeypatch: pytest.MonkeyPatch) -> None:
     async def scenario() -> None:
         gate, large = Gate(monkeypatch), Large()
-        port = await large.start()
-        clients = [Client(*await asyncio.open_connection("127.0.0.1", port)) for _ in range(40)]
-        try:
+        async with served(large, gate) as port, several(port, 40) as clients:
             for client in clients:
                 client.ask("GET /read", ZIPPED)
             await until(lambda: large.asked == len(clients))
@@ -129,11 +142,6 @@ def test_it_is_compressed_once_for_all_who_want_it(monkeypatch: pytest.MonkeyPat
                 clients[0].ask("GET /read", ZIPPED)
                 assert await packed(clients[0]) == large.text
             assert gate.begun == 1
-        finally:
-            gate.open.set()
-            for client in clients:
-                client.close()
-            await large.server.stop(1.0)
 
     run(scenario())
 
@@ -143,20 +151,16 @@ def test_who_waits_for_a_change_gets_it_compressed_on_either_way(way: str, monke
     async def scenario() -> None:
         gate, large = Gate(monkeypatch), Large(wake_pause_us_per_waiter=0, wake_pause_renderings_count=0)
         gate.open.set()
-        port = await large.start()
-        try:
-            async with connected(port) as zipped, connected(port) as plain:
-                for round_number, byte in enumerate((b"b", b"c", b"d")):
-                    for client, fields in ((zipped, (ZIPPED,)), (plain, ())):
-                        client.ask(f"GET {way}/read?index={large.revision}", *fields)
-                    await until(lambda: large.server.stats.parked_now == 2)
-                    large.change(byte)
-                    assert await packed(zipped) == byte * LARGE
-                    assert (await plain.response()).body == byte * LARGE
-                    assert gate.begun == round_number + 1
-                assert gate.threads == {"callboard-gzip"}
-        finally:
-            await large.server.stop(1.0)
+        async with served(large) as port, connected(port) as zipped, connected(port) as plain:
+            for round_number, byte in enumerate((b"b", b"c", b"d")):
+                for client, fields in ((zipped, (ZIPPED,)), (plain, ())):
+                    client.ask(f"GET {way}/read?index={large.revision}", *fields)
+                await until(lambda: large.server.stats.parked_now == 2)
+                large.change(byte)
+                assert await packed(zipped) == byte * LARGE
+                assert (await plain.response()).body == byte * LARGE
+                assert gate.begun == round_number + 1
+            assert gate.threads == {"callboard-gzip"}
 
     run(scenario())
 
@@ -165,29 +169,24 @@ def test_a_change_while_it_is_compressed_reaches_who_waits(monkeypatch: pytest.M
     async def scenario() -> None:
         gate, large = Gate(monkeypatch), Large(wake_pause_us_per_waiter=0, wake_pause_renderings_count=0)
         gate.open.set()
-        port = await large.start()
-        try:
-            async with connected(port) as early, connected(port) as late:
-                early.ask("GET /read", ZIPPED)
-                assert await packed(early) == large.text
-                early.ask(f"GET /read?index={large.revision}", ZIPPED)
-                await until(lambda: large.server.stats.parked_now == 1)
-                gate.open.clear()
-                large.change(b"b")
-                await until(lambda: gate.begun == 2)
-                late.ask(f"GET /read?index={large.revision}", ZIPPED)
-                await until(lambda: large.server.stats.parked_now == 2)
-                large.change(b"c")
-                gate.open.set()
-                assert await packed(early) == b"c" * LARGE
-                assert await packed(late) == b"c" * LARGE
-                early.ask(f"GET /read?index={large.revision}", ZIPPED)
-                await until(lambda: large.server.stats.parked_now == 1)
-                large.change(b"d")
-                assert await packed(early) == b"d" * LARGE
-        finally:
+        async with served(large, gate) as port, connected(port) as early, connected(port) as late:
+            early.ask("GET /read", ZIPPED)
+            assert await packed(early) == large.text
+            early.ask(f"GET /read?index={large.revision}", ZIPPED)
+            await until(lambda: large.server.stats.parked_now == 1)
+            gate.open.clear()
+            large.change(b"b")
+            await until(lambda: gate.begun == 2)
+            late.ask(f"GET /read?index={large.revision}", ZIPPED)
+            await until(lambda: large.server.stats.parked_now == 2)
+            large.change(b"c")
             gate.open.set()
-            await large.server.stop(1.0)
+            assert await packed(early) == b"c" * LARGE
+            assert await packed(late) == b"c" * LARGE
+            early.ask(f"GET /read?index={large.revision}", ZIPPED)
+            await until(lambda: large.server.stats.parked_now == 1)
+            large.change(b"d")
+            assert await packed(early) == b"d" * LARGE
 
     run(scenario())
 
@@ -230,25 +229,20 @@ class Standing(Large):
 def test_another_head_is_no_reason_to_compress_it_again(monkeypatch: pytest.MonkeyPatch) -> None:
     async def scenario() -> None:
         gate, large = Gate(monkeypatch), Standing()
-        port = await large.start()
-        try:
-            async with connected(port) as one, connected(port) as plain:
-                one.ask("GET /read", ZIPPED)
-                await until(lambda: gate.begun)
-                large.stands(b"2")
-                assert (await plain.get("/read")).headers["x-standing"] == "2"
-                gate.open.set()
-                assert await packed(one) == large.text
-                for standing in (b"2", b"3", b"4"):
-                    large.stands(standing)
-                    one.ask("GET /read", ZIPPED)
-                    response = await one.response()
-                    assert (response.headers["x-standing"], gzip.decompress(response.body)) == (standing.decode(), large.text)
-                    assert (await plain.get("/read")).body == large.text
-                assert (gate.begun, gate.threads) == (1, {"callboard-gzip"})
-        finally:
+        async with served(large, gate) as port, connected(port) as one, connected(port) as plain:
+            one.ask("GET /read", ZIPPED)
+            await until(lambda: gate.begun)
+            large.stands(b"2")
+            assert (await plain.get("/read")).headers["x-standing"] == "2"
             gate.open.set()
-            await large.server.stop(1.0)
+            assert await packed(one) == large.text
+            for standing in (b"2", b"3", b"4"):
+                large.stands(standing)
+                one.ask("GET /read", ZIPPED)
+                response = await one.response()
+                assert (response.headers["x-standing"], gzip.decompress(response.body)) == (standing.decode(), large.text)
+                assert (await plain.get("/read")).body == large.text
+            assert (gate.begun, gate.threads) == (1, {"callboard-gzip"})
 
     run(scenario())
 
@@ -266,9 +260,7 @@ def test_those_who_waited_share_the_bytes_of_their_answer(monkeypatch: pytest.Mo
 
     async def scenario() -> None:
         gate, large = Gate(monkeypatch), Large()
-        port = await large.start()
-        clients = [Client(*await asyncio.open_connection("127.0.0.1", port)) for _ in range(40)]
-        try:
+        async with served(large, gate) as port, several(port, 40) as clients:
             for client in clients:
                 client.ask("GET /read", ZIPPED)
             await until(lambda: large.asked == len(clients))
@@ -276,11 +268,6 @@ def test_those_who_waited_share_the_bytes_of_their_answer(monkeypatch: pytest.Mo
             for client in clients:
                 assert await packed(client) == large.text
             assert encoded < len(clients) / 2, "once for all, and once more when a second has passed"
-        finally:
-            gate.open.set()
-            for client in clients:
-                client.close()
-            await large.server.stop(1.0)
 
     run(scenario())
 
@@ -322,14 +309,10 @@ def test_where_no_thread_is_to_be_had_it_is_compressed_all_the_same(target: str,
 
     async def scenario() -> None:
         large = Large()
-        port = await large.start()
-        try:
-            async with connected(port) as client:
-                for _ in range(3):
-                    client.ask(f"GET {target}", ZIPPED)
-                    assert await packed(client) == large.text
-        finally:
-            await large.server.stop(1.0)
+        async with served(large) as port, connected(port) as client:
+            for _ in range(3):
+                client.ask(f"GET {target}", ZIPPED)
+                assert await packed(client) == large.text
 
     run(scenario())
 
@@ -349,22 +332,18 @@ def test_what_could_not_be_compressed_ends_its_own_requests_only(way: str, monke
     async def scenario() -> None:
         nonlocal fails
         large = Large(wake_pause_us_per_waiter=0, wake_pause_renderings_count=0)
-        port = await large.start()
-        try:
-            async with connected(port) as client:
-                for target in ("/read", "/answer"):
-                    client.ask(f"GET {way}{target}", ZIPPED)
-                    response = await client.response()
-                    assert (response.status, response.body) == (500, b"ours")
-                client.ask(f"GET {way}/read?index={large.revision}", ZIPPED)
-                await until(lambda: large.server.stats.parked_now == 1)
-                large.change(b"b")
-                assert (await client.response()).status == 500
-                fails = False
-                for target in ("/read", "/answer"):
-                    client.ask(f"GET {way}{target}", ZIPPED)
-                    assert await packed(client) == large.text
-        finally:
-            await large.server.stop(1.0)
+        async with served(large) as port, connected(port) as client:
+            for target in ("/read", "/answer"):
+                client.ask(f"GET {way}{target}", ZIPPED)
+                response = await client.response()
+                assert (response.status, response.body) == (500, b"ours")
+            client.ask(f"GET {way}/read?index={large.revision}", ZIPPED)
+            await until(lambda: large.server.stats.parked_now == 1)
+            large.change(b"b")
+            assert (await client.response()).status == 500
+            fails = False
+            for target in ("/read", "/answer"):
+                client.ask(f"GET {way}{target}", ZIPPED)
+                assert await packed(client) == large.text
 
     run(scenario())

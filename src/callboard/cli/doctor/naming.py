@@ -3,7 +3,6 @@
 import os
 import socket
 from collections.abc import Callable
-from functools import partial
 from shlex import quote
 from typing import Final, NamedTuple
 
@@ -18,8 +17,10 @@ from callboard.wire.dns_responses import Asked, ask_message, is_answer, rcode_of
 
 Ask = Callable[["Place", bytes, bytes], bytes]
 """Sends a query whose question is this to a place; answers the response, or raises `OSError`."""
-_TIMEOUT_S: Final = 1.0
-_TRIES_COUNT: Final = 2
+_TCP_TIMEOUT_S: Final = 1.0
+_UDP_TIMEOUT_S: Final = 1.0
+"""Of each of the tries, for datagrams may be lost."""
+_UDP_TRIES_COUNT: Final = 2
 _RESOLVER_PORT: Final = 53
 _RESOLVERS_MAX_COUNT: Final = 2
 _RESOLVER_TIMEOUT_S: Final = 0.5
@@ -126,7 +127,15 @@ def _asked(place: Place, name: str, kind: Type, ask: Ask) -> int:
     return rcode_of(ask(place, ask_message(Asked(question), int.from_bytes(os.urandom(2), "big")), question))
 
 
-def _over_udp(place: Place, query: bytes, question: bytes, *, tries_count: int = _TRIES_COUNT, timeout_s: float = _TIMEOUT_S) -> bytes:
+def _over_udp(place: Place, query: bytes, question: bytes) -> bytes:
+    return _by_datagram(place, query, question, _UDP_TRIES_COUNT, _UDP_TIMEOUT_S)
+
+
+def _once_over_udp(place: Place, query: bytes, question: bytes) -> bytes:
+    return _by_datagram(place, query, question, 1, _RESOLVER_TIMEOUT_S)
+
+
+def _by_datagram(place: Place, query: bytes, question: bytes, tries_count: int, timeout_s: float) -> bytes:
     family, *_, address = socket.getaddrinfo(place.host, place.port, type=socket.SOCK_DGRAM)[0]
     with socket.socket(family, socket.SOCK_DGRAM) as sock:
         sock.settimeout(timeout_s)
@@ -142,11 +151,8 @@ def _over_udp(place: Place, query: bytes, question: bytes, *, tries_count: int =
     raise TimeoutError
 
 
-_once_over_udp: Final = partial(_over_udp, tries_count=1, timeout_s=_RESOLVER_TIMEOUT_S)
-
-
 def _over_tcp(place: Place, query: bytes, question: bytes) -> bytes:
-    with socket.create_connection((place.host, place.port), timeout=_TIMEOUT_S) as sock:
+    with socket.create_connection((place.host, place.port), timeout=_TCP_TIMEOUT_S) as sock:
         sock.sendall(len(query).to_bytes(PREFIX_BYTES, "big") + query)
         message = _exactly(sock, int.from_bytes(_exactly(sock, PREFIX_BYTES), "big"))
     if not is_answer(message, query, question):

@@ -121,12 +121,14 @@ def decode_node(row: Row) -> Node:
 def decode_instance(row: Row, shared: Shared) -> Instance:
     """Raises `UnreadableRowError`."""
     shared.trim()
-    return settle_instance(_read(_decode_instance, row), row.revision, shared)
+    return finish_instance(_read(_decode_instance, row), row.revision, shared)
 
 
-def settle_instance(value: Instance, revision: Revision, shared: Shared) -> Instance:
-    """An instance as its row tells it, whether it was read from there or the row was made of it; nobody else may have it yet. Whoever calls
-    this calls `shared.trim` now and then."""
+def finish_instance(value: Instance, revision: Revision, shared: Shared) -> Instance:
+    """Make a value, in place, what its row tells: of one just read, or of one the row was made of, that nobody else has yet.
+
+    Whoever calls this calls `shared.trim` now and then.
+    """
     keep = shared.keep
     force_setattr(value, "modified", revision)
     if value.created == revision:
@@ -146,10 +148,10 @@ def settle_instance(value: Instance, revision: Revision, shared: Shared) -> Inst
 def decode_check(row: Row, shared: Shared) -> Check:
     """Raises `UnreadableRowError`."""
     shared.trim()
-    return settle_check(_read(_decode_check, row), row.revision, shared)
+    return finish_check(_read(_decode_check, row), row.revision, shared)
 
 
-def settle_check(value: Check, revision: Revision, shared: Shared) -> Check:
+def finish_check(value: Check, revision: Revision, shared: Shared) -> Check:
     """The same of a check."""
     keep = shared.keep
     force_setattr(value, "modified", revision)

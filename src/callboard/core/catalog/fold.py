@@ -63,7 +63,7 @@ def _arrive(view: View, tables: Mapping[str, list[tuple[Key, Row | None]]], plan
         if row is not None:
             entry = planned.get(key)
             if entry is not None and entry.revision == row.revision and isinstance(instance := entry.value, Instance):
-                codec.settle_instance(instance, row.revision, shared)
+                codec.finish_instance(instance, row.revision, shared)
             else:
                 instance = codec.decode_instance(row, shared)
             _put_instance(view, instance, changes)
@@ -71,7 +71,7 @@ def _arrive(view: View, tables: Mapping[str, list[tuple[Key, Row | None]]], plan
         if row is not None:
             entry = planned.get(key)
             if entry is not None and entry.revision == row.revision and isinstance(check := entry.value, Check):
-                codec.settle_check(check, row.revision, shared)
+                codec.finish_check(check, row.revision, shared)
             else:
                 check = codec.decode_check(row, shared)
             _put_check(view, check, changes)

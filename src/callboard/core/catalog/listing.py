@@ -70,7 +70,7 @@ class Listing(Generic[T]):
         return sum(len(view.of_service(namespace, service)) for service in names.changed) > _STEP_INSTANCES_COUNT
 
     def step(self, view: View, namespace: str) -> bool:
-        """Do some of what the next list takes, one service at least; answers whether to go on is of no use: little is left, or services
+        """Do some of what the next list takes, one service at least; answers whether it was the last step: little is left, or services
         change as fast as they are worked out. What changes meanwhile is for another round, while rounds halve."""
         names = self._names(view, namespace)
         if names is None:

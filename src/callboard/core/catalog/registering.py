@@ -29,7 +29,7 @@ def refused(refusal: Refusal) -> Decision:
 def register(draft: Draft, command: Register, now: Timestamp) -> Decision:
     """A node with an instance and checks on it, together or not at all."""
     node_name = command.node.name.lower()
-    if _signs_in(draft, command, node_name, now):
+    if _register_new(draft, command, node_name, now):
         return Decision(node_name)
     own = command.instance.id if command.instance is not None else None
     for attached in command.checks:
@@ -57,7 +57,7 @@ def register(draft: Draft, command: Register, now: Timestamp) -> Decision:
     return Decision(node_name)
 
 
-def _signs_in(draft: Draft, command: Register, node: str, now: Timestamp) -> bool:
+def _register_new(draft: Draft, command: Register, node: str, now: Timestamp) -> bool:
     """The most frequent registration in one go: an instance that is not there yet, with checks of its own that are not there either, on a
     node that stays as it is. False, and nothing is done, where anything is otherwise."""
     spec = command.instance

@@ -17,7 +17,7 @@ from callboard.net.http.blocks import Sights
 from callboard.net.http.coding import Dates
 from callboard.net.http.handling import failed
 from callboard.net.http.message import Answer, Content, Errors, Fields, Read
-from callboard.net.http.packing import Done, Packing
+from callboard.net.http.packing import OnPacked, Packing
 from callboard.net.http.settings import HttpSettings, HttpStats
 
 _OVERHEAD_BYTES: Final = 1_024
@@ -26,7 +26,7 @@ _END_OF_HEAD: Final = b"\r\n\r\n"
 _EVICTIONS_MAX_COUNT: Final = 64
 """Answers looked at when room is wanted, so that one request never pays for many."""
 
-Pack = Callable[[Answer, memoryview, Done], Packing]
+Pack = Callable[[Answer, memoryview, OnPacked], Packing]
 
 
 class Waiter(Protocol):
@@ -52,7 +52,7 @@ class Kept:
     __slots__ = (
         "_bare", "_head_bytes", "_standing", "errors",
         "failed", "fresh", "gzip", "index", "index_field", "key", "live", "newest", "packing", "paused", "plain",
-        "quiet_until", "render", "stamp", "standing", "told", "topics", "waiters", "zipped",
+        "quiet_until", "render", "stamp", "standing", "told", "topics", "waiters", "wants_gzip",
     )  # fmt: skip
 
     def __init__(self, read: Read, errors: Errors) -> None:
@@ -66,7 +66,7 @@ class Kept:
         self.gzip: bytes | None = None
         self.packing: Packing | None = None
         """Of its present body, while that is under way."""
-        self.zipped = False
+        self.wants_gzip = False
         """Somebody has wanted it compressed."""
         self.stamp: bytes | None = None
         self.fresh = False
@@ -222,7 +222,7 @@ class Answers:
     def packing(self, kept: Kept) -> Packing | None:
         """What comes to the compressed answer, rendered as of now, where that takes long; None when `wire` can give it at once."""
         self.refresh(kept)
-        kept.zipped = True
+        kept.wants_gzip = True
         if kept.gzip is not None or len(kept.plain) < self._settings.gzip_beside_min_bytes:
             return None
         if kept.packing is None:

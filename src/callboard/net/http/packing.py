@@ -27,14 +27,14 @@ Told = Answer | Exception
 class Packing:
     """A body that is being compressed, and who waits for its answer. A `Pending[Told]`."""
 
-    __slots__ = ("_loop", "_told", "_waiting", "begun")
+    __slots__ = ("_answer", "_loop", "_told", "_waiting")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, begun: Answer) -> None:
-        """`begun` is the answer without its body."""
+    def __init__(self, loop: asyncio.AbstractEventLoop, answer: Answer) -> None:
+        """`answer` is the one that it is the body of; whatever body it has itself does not count."""
+        self._answer = answer
         self._loop = loop
         self._told: Told | None = None
         self._waiting: deque[Callable[[Told], None]] = deque()
-        self.begun = begun
 
     def reply(self) -> After[Told]:
         """What a request is replied that wants it compressed."""
@@ -49,9 +49,9 @@ class Packing:
 
     def tell(self, packed: bytes | Exception) -> None:
         """It is done."""
-        begun = self.begun
         if isinstance(packed, bytes):
-            self._told = Answer(begun.status, packed, begun.content_type, (*begun.headers, _CODED))
+            answer = self._answer
+            self._told = Answer(answer.status, packed, answer.content_type, (*answer.headers, _CODED))
         else:
             self._told = packed
         self._tell_some(self._told)
@@ -71,10 +71,11 @@ def _answer(told: Told) -> Answer:
     return told
 
 
-Done = Callable[[Packing, bytes | Exception], None]
+OnPacked = Callable[[Packing, bytes | Exception], None]
+"""Takes the compressed body, or why there is none, before those who wait for the answer."""
 
 
-def _tell(packing: Packing, done: Done | None, packed: bytes | Exception) -> None:
+def _tell(packing: Packing, done: OnPacked | None, packed: bytes | Exception) -> None:
     if done is not None:
         done(packing, packed)
     packing.tell(packed)
@@ -91,9 +92,9 @@ class Packer:
         self._end: Callable[[float], None] | None = None
         """Waits for the thread, once there is one."""
 
-    def pack(self, begun: Answer, body: Body, done: Done | None = None) -> Packing:
-        """Compress a body; `done` is told first, on the loop."""
-        packing = Packing(self._loop, begun)
+    def pack(self, answer: Answer, body: Body, done: OnPacked | None = None) -> Packing:
+        """Compress the body of an answer; `done` is told first, on the loop."""
+        packing = Packing(self._loop, answer)
         tell = partial(_tell, packing, done)
         if self._end is None:
             try:

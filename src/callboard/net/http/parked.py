@@ -13,7 +13,8 @@ from typing import Final, Literal, NamedTuple
 from callboard.model.time import MICROSECOND, MILLISECOND, SECOND, Instant
 from callboard.model.topics import Topic
 from callboard.net.http.answers import Answers, Kept, Waiter
-from callboard.net.http.message import Answer, Errors, Read
+from callboard.net.http.message import Errors, Read
+from callboard.net.http.packing import Told
 from callboard.net.http.settings import HttpSettings, HttpStats
 
 Verdict = Literal["answer", "parked", "refused"]
@@ -140,8 +141,8 @@ class Parked:
         if kept.failed or kept.index != kept.told:
             kept.told = kept.index
             pause = max(pause, len(kept.waiters) * self._settings.wake_pause_us_per_waiter * MICROSECOND)
-            packing = self._answers.packing(kept) if kept.zipped and not kept.failed else None
-            kept.zipped = False  # until the next of them asks
+            packing = self._answers.packing(kept) if kept.wants_gzip and not kept.failed else None
+            kept.wants_gzip = False  # until the next of them asks
             if packing is None:
                 self._put_ready(kept, whatever=kept.failed)
             else:
@@ -149,7 +150,7 @@ class Parked:
                 packing.then(partial(self._wake_packed, kept))
         kept.quiet_until = now + min(pause, WAKE_PAUSE_MAX)
 
-    def _wake_packed(self, kept: Kept, _packed: Answer) -> None:
+    def _wake_packed(self, kept: Kept, _packed: Told) -> None:
         """It is compressed: whoever waits for it is told of it, or of what it has become meanwhile."""
         kept.paused = False
         self._put_ready(kept, whatever=False)

@@ -148,10 +148,10 @@ class Quick:
             answer = asker.hear(asker.who, name, body)
         except Exception as error:  # noqa: BLE001  # as if the handler had raised it
             answer = self._failed(asker.place, error)
-        last, date, wire = hub.last
         if answer is None:
             return None
         hub.stats.quick += 1
+        last, date, wire = hub.last
         if answer is last and date is hub.dates.now:
             return wire
         if isinstance(answer, Later):

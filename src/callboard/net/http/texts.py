@@ -13,9 +13,7 @@ class TextErrors:
 
     def unknown_path(self, request: Request) -> Answer:
         """404."""
-        return self._say(
-            404, f"nothing is served at {request.path}; {self._hint}" if self._hint else f"nothing is served at {request.path}"
-        )
+        return self._say(404, f"nothing is served at {request.path}{self._hint}")
 
     def wrong_method(self, request: Request, allowed: tuple[str, ...]) -> Answer:
         """405 with the methods there are, or 204 for OPTIONS."""

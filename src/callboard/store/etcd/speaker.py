@@ -42,7 +42,7 @@ class Speaker:
         now = due = self._now()
         end = now + round(timeout_s * SECOND)
         try:
-            while now < end and not refusals == len(calls) >= count:
+            while now < end and (refusals < len(calls) or len(calls) < count):  # somebody may answer, or was not asked
                 if now >= due:
                     calls.append(self._ask((first + len(calls)) % count, number, (end - now) / SECOND, answers.put))
                     due = Instant(now + round(hedge_s * SECOND))
