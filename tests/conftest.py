@@ -1,6 +1,6 @@
 """What holds for every test: hypothesis profiles, and that a skipped test is a failed one.
 
-Warnings are errors and a test may take two minutes: pyproject.toml, [tool.pytest.ini_options].
+Warnings are errors and a test may take five minutes: pyproject.toml, [tool.pytest.ini_options].
 """
 
 import os

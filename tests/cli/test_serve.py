@@ -1,4 +1,6 @@
+import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -10,13 +12,18 @@ from click.testing import CliRunner, Result
 
 from callboard.cli.main import main
 from callboard.cli.serve import NOT_BUILT
-from tests.servers import running_server, start_server
+from tests.servers import ENDED_S, running_server, start_server
 
 CLEAN = {name: None for name in os.environ if name.startswith("CALLBOARD_")}
 
 
 def serve(*arguments: str, **environment: str) -> Result:
-    return CliRunner().invoke(main, ["serve", *arguments], env={**CLEAN, **environment})
+    """In this process: what the command does to its signals is undone, or programs of later tests would not hear them."""
+    before = signal.getsignal(signal.SIGHUP)
+    try:
+        return CliRunner().invoke(main, ["serve", *arguments], env={**CLEAN, **environment})
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def printed(*arguments: str, **environment: str) -> dict[str, object]:
@@ -48,6 +55,23 @@ def test_every_flag_of_the_command_line_is_there() -> None:
         "tls-client-ca enable-script-checks dns-domain recursor log-level log-format config print-config version"
     )
     assert [flag for flag in flags.split() if f"--{flag}" not in shown] == []
+
+
+def test_a_terminal_is_told_what_to_try_and_where() -> None:
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "callboard", "serve", "--dev", "--http", "127.0.0.1:0", "--dns", "127.0.0.1:0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=theirs, text=True) as serving:
+        os.close(theirs)
+        assert serving.stdout is not None
+        (url,) = json.loads(serving.stdout.readline())["http"]
+        told = ""
+        while "catalog/services" not in told:
+            told += os.read(ours, 65536).decode()
+        serving.terminate()
+        serving.communicate(timeout=ENDED_S)
+    os.close(ours)
+    assert f"try    export CALLBOARD_URL={url}; callboard register web --port 8080 && callboard services" in told
+    assert "data   in memory, gone when it ends" in told
 
 
 def test_version() -> None:

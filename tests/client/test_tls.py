@@ -156,7 +156,9 @@ def problem(settings: ClientSettings) -> str:
 
 def test_what_is_wrong_with_the_server_is_said(stage: Stage, tmp_path: Path) -> None:
     other = Authority(tmp_path)
-    assert "its CA is to be named by CALLBOARD_CA_FILE" in problem(ClientSettings(urls=(stage.url,), ca_file=other.ca))
+    untrusted = problem(ClientSettings(urls=(stage.url,), ca_file=other.ca))
+    assert "its CA is to be named by CALLBOARD_CA_FILE" in untrusted
+    assert "no server answers" not in untrusted, "one does"
     plain = stage.server.url.replace("http://", "https://")
     assert problem(ClientSettings(urls=(plain,), ca_file=other.ca)) == f"{plain} does not speak TLS; ask {stage.server.url}"
     clear = ClientSettings(urls=(stage.url.replace("https://", "http://"),))

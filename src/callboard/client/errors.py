@@ -6,6 +6,8 @@ from typing import ClassVar, Final
 from callboard.model.errors import CallboardError
 
 _REASONS_MAX_COUNT: Final = 5
+_CERTIFICATE: Final = "certificate"
+"""What a reason speaks of when a server answers and one of both does not trust the other; it says itself what is to be named."""
 _IN_CLEAR: Final = "does not speak TLS"
 """What the handshake's reason ends with when a URL says https where http is meant."""
 
@@ -26,6 +28,8 @@ class UnreachableError(ClientError):
         clear = [url for url, reason in reasons.items() if reason.endswith(_IN_CLEAR)]
         if clear and len(clear) == len(reasons):
             text = "; ".join(f"{url} {_IN_CLEAR}; ask http{url.removeprefix('https')}" for url in clear)
+        elif reasons and all(_CERTIFICATE in reason for reason in reasons.values()):
+            text = said
         else:
             text = f"no server answers ({said}); start one with `callboard serve`, or say where it is with CALLBOARD_URL"
         super().__init__(text)

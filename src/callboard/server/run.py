@@ -6,6 +6,7 @@ import logging
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from typing import Final
 
 import msgspec
 import uvloop
@@ -24,6 +25,9 @@ from callboard.server.stores import store_url
 _log = logging.getLogger(__name__)
 EXIT_OK, EXIT_ERROR, EXIT_USAGE = 0, 1, 2
 _ENDING = (signal.SIGTERM, signal.SIGINT)
+_DEFAULT_URL: Final = "http://127.0.0.1:8500"
+"""Where commands look for a server that nobody has named."""
+_IN_MEMORY: Final = "in memory, gone when it ends"
 
 
 class Told:
@@ -164,10 +168,12 @@ def _announce(ready: Ready, settings: Settings, hint: Callable[[str], None] | No
 
 def _lines(ready: Ready, settings: Settings) -> list[str]:
     url = (*ready.http, *ready.https)[0]
+    elsewhere = "" if url == _DEFAULT_URL else f"export CALLBOARD_URL={url}; "
+    store = store_url(settings.server)
     return [
         f"Callboard is ready as {ready.member} (pid {ready.pid})",
         f"  HTTP   {'  '.join((*ready.http, *ready.https))}",
         f"  DNS    {ready.dns or 'off'}",
-        f"  data   {store_url(settings.server)}",
-        f"  try    callboard register web --port 8080 && callboard services   (or: curl {url}/v1/catalog/services)",
+        f"  data   {_IN_MEMORY if store == 'memory:' else store}",
+        f"  try    {elsewhere}callboard register web --port 8080 && callboard services   (or: curl {url}/v1/catalog/services)",
     ]

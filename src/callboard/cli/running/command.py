@@ -84,7 +84,7 @@ def _plan(said: dict[str, object]) -> Plan:
 def _supervised(plan: Plan, server: Server, command: tuple[str, ...]) -> int:
     plan.check(server.namespace)
     if not problem(plan.hosts, plan.port):
-        _say(f"port {plan.port} accepts connections already: something else may be behind it")
+        _say(f"port {plan.port} accepts connections already: something else may be behind it; end that, or take another --port")
     news: SimpleQueue[News] = SimpleQueue()
     entry = BoardEntry(plan, server, news, _say)
     with listening(news):
