@@ -13,9 +13,11 @@ from typing import NamedTuple
 import pytest
 
 from tests.integrations.processes.programs import SOON_S, Program, Stage, Watcher, again_after_a_standstill, get
-from tests.support import PATIENCE_S, poll_until
+from tests.support import PATIENCE_S, Stopwatch, poll_until
 
 LEASE_MS = 5_000
+TAKEOVER_MAX_S = 2.0
+ANNOUNCED_MAX_S = 1.0
 CONF = """
 from callboard.integrations.gunicorn import hooks
 post_worker_init, worker_exit, on_reload, child_exit = hooks("orders", lease_ms={lease_ms})
@@ -77,8 +79,10 @@ def test_one_instance_is_kept_over_the_death_of_its_keeper_and_leaves_with_the_l
         assert owner is not None
         assert owner != program.pid
         began = time.monotonic()
-        os.kill(owner, signal.SIGKILL)
-        poll_until(lambda: stage.owner() not in {owner, None}, SOON_S)
+        with Stopwatch() as watch:
+            os.kill(owner, signal.SIGKILL)
+            poll_until(lambda: stage.owner() not in {owner, None})
+        assert watch.seconds < TAKEOVER_MAX_S
         poll_until(lambda: time.monotonic() - began > LEASE_MS / 1000 + 0.5)
         for seen in watcher.since(began):
             assert [(one.id, one.phase, one.status) for one in seen.places] == [(instance.id, "serving", "passing")]
@@ -95,8 +99,10 @@ def leaves_with_its_work_done(program: Program, stage: Stage, watcher: Watcher) 
         slow.request("GET", "/slow?seconds=5")
         time.sleep(1)  # it is under way
         told = time.monotonic()
-        program.popen.send_signal(signal.SIGTERM)
-        poll_until(lambda: watcher.first(told, "draining"), SOON_S)
+        with Stopwatch() as watch:
+            program.popen.send_signal(signal.SIGTERM)
+            poll_until(lambda: watcher.first(told, "draining"))
+        assert watch.seconds < ANNOUNCED_MAX_S
         assert get(stage.port, "/")[0] == 200
         assert slow.getresponse().status == 200
     assert program.popen.wait(60) == 0
